@@ -1,0 +1,170 @@
+"""What does a sound file hold, as float samples that can be trusted?
+
+Every format libsndfile knows is read (WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF ...), at any sample rate,
+with any number of channels and any sample format; integers are scaled to full scale = +-1. A file is
+*refused*, with its path and the reason, if it is missing, a folder, no audio, empty, cut off before its
+declared end, or holds samples that are not finite. Refusing is better than reading half: a damaged clip is
+then counted, not measured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from otoscope.errors import AudioFileError, InputError
+
+Waveform = np.ndarray[Any, np.dtype[np.float32]]
+
+SEGMENT_TOLERANCE_S = 0.05
+"""By how much a segment may end after its file does: annotations are rounded."""
+
+_WAV_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that stream a WAV and cannot go back to fill in its size
+_OGG_CUT = ("Ogg: Last page lacks an end-of-stream bit", "Ogg: Junk after the last page")
+
+
+@dataclass(frozen=True)
+class SoundInfo:
+    """What a sound file declares about itself.
+
+    Attributes
+    ----------
+    duration_s : float
+        Length in seconds.
+    sample_rate : int
+        Samples per second and channel.
+    n_channels : int
+        Number of channels.
+    n_samples : int
+        Samples per channel.
+    format : str
+        libsndfile's names of container and sample format, as ``"WAV/PCM_24"``.
+    """
+
+    duration_s: float
+    sample_rate: int
+    n_channels: int
+    n_samples: int
+    format: str
+
+
+def info(path: str | Path) -> SoundInfo:
+    """Return what a sound file declares, without decoding it.
+
+    Raises
+    ------
+    AudioFileError
+        If the file cannot be opened as sound.
+    """
+    with _open(Path(path)) as file:
+        kind = f"{file.format}/{file.subtype}"
+        return SoundInfo(file.frames / file.samplerate, file.samplerate, file.channels, file.frames, kind)
+
+
+def read(
+    path: str | Path, *, start_s: float | None = None, end_s: float | None = None
+) -> tuple[Waveform, int]:
+    """Return the samples of a sound file, or of one segment of it, and its sample rate.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    start_s, end_s : float, optional
+        Segment in seconds; the file's beginning and end where not given. An end up to
+        ``SEGMENT_TOLERANCE_S`` after the file's end means the file's end.
+
+    Returns
+    -------
+    waveform : ndarray of float32, shape (channel, time)
+        Full scale is +-1. Lossy formats and float files may exceed it.
+    sample_rate : int
+        In hertz, the file's own.
+
+    Raises
+    ------
+    AudioFileError
+        If the file is unreadable, not audio, zero-length, cut off, holds NaN or infinity, or ends before the
+        segment does. The message starts with the path.
+    InputError
+        If the segment is impossible (negative, or an end not after its start).
+    """
+    path = Path(path)
+    with _open(path) as file:
+        _refuse_truncated(path, file)
+        first, last = _segment(path, file, start_s, end_s)
+        samples = _decode(path, file, first, last)
+        return samples, int(file.samplerate)
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise AudioFileError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise AudioFileError(f"{path}: a folder or device, not a sound file")
+    if not os.access(path, os.R_OK):
+        raise AudioFileError(f"{path}: no permission to read it")
+    if path.stat().st_size == 0:
+        raise AudioFileError(f"{path}: the file is empty (0 bytes)")
+    try:
+        return soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, TypeError, OSError) as error:
+        raise AudioFileError(f"{path}: not a sound file that can be decoded ({_reason(error)})") from error
+
+
+def _refuse_truncated(path: Path, file: Any) -> None:
+    """Raise if the container says that part of the sound is missing."""
+    log = file.extra_info
+    wav = _WAV_DATA.search(log)
+    if wav and int(wav[1]) > int(wav[2]) and int(wav[1]) != _UNKNOWN_SIZE:
+        raise AudioFileError(f"{path}: truncated, {wav[2]} of {wav[1]} bytes of sound are there")
+    if all(mark in log for mark in _OGG_CUT):
+        raise AudioFileError(f"{path}: truncated, the Ogg stream breaks off in the middle of a page")
+
+
+def _segment(path: Path, file: Any, start_s: float | None, end_s: float | None) -> tuple[int, int]:
+    """Return the first sample and the one after the last."""
+    start, end = start_s or 0.0, end_s
+    if not start >= 0 or (end is not None and not end > start):
+        raise InputError(
+            f"a segment needs 0 <= start_s < end_s, got start_s={start_s}, end_s={end_s} ({path})"
+        )
+    n_samples, rate = int(file.frames), int(file.samplerate)
+    if n_samples == 0:
+        raise AudioFileError(f"{path}: zero-length, the file holds no samples")
+    if end is not None and end > n_samples / rate + SEGMENT_TOLERANCE_S:
+        raise AudioFileError(f"{path}: the segment ends at {end:g} s but the file at {n_samples / rate:g} s")
+    first = round(start * rate)
+    last = n_samples if end is None else min(round(end * rate), n_samples)
+    if first >= last:
+        raise AudioFileError(
+            f"{path}: the segment from {start:g} s holds no sample, the file lasts {n_samples / rate:g} s"
+        )
+    return first, last
+
+
+def _decode(path: Path, file: Any, first: int, last: int) -> Waveform:
+    try:
+        if first:
+            file.seek(first)
+        samples = file.read(last - first, dtype="float32", always_2d=True)  # (time, channel)
+    except soundfile.SoundFileError as error:
+        raise AudioFileError(f"{path}: damaged or truncated ({_reason(error)})") from error
+    if len(samples) < last - first:
+        raise AudioFileError(f"{path}: truncated, {len(samples)} of {last - first} samples could be decoded")
+    if not np.isfinite(samples).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(samples)))
+        raise AudioFileError(f"{path}: {n_bad} of {samples.size} samples are NaN or infinite")
+    return np.ascontiguousarray(samples.T)  # (channel, time)
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "error_string", "") or error)
+    return text.strip().rstrip(".")

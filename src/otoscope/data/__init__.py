@@ -1,0 +1,66 @@
+"""Recordings as a table that streams sound.
+
+:func:`open_data` turns ``scheme:rest`` into :class:`otoscope.data.clips.Clips`; one file per dataset layout.
+A new layout is one file with a ``load(rest, **options)`` plus one line in :data:`DATASETS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from otoscope.registry import lookup
+
+if TYPE_CHECKING:
+    from otoscope.data.clips import Clips
+
+DATASETS: dict[str, str] = {
+    "esc50": "otoscope.data.esc50:load",
+    "esc10": "otoscope.data.esc50:load_esc10",
+    "fsdd": "otoscope.data.fsdd:load",
+    "folder": "otoscope.data.folder:load",
+    "csv": "otoscope.data.csv:load",
+    "sounds": "otoscope.data.sounds:load",
+}
+"""DATA scheme -> loader; the first line of a loader's docstring is its line in the help."""
+
+
+def open_data(spec: str, **options: Any) -> Clips:
+    """Return the clips that ``spec`` names; no sound is read yet.
+
+    Parameters
+    ----------
+    spec : str
+        ``scheme:rest`` or ``scheme:rest?option=value&option=value``: ``esc50:PATH``, ``esc10:PATH``,
+        ``fsdd:PATH``, ``folder:PATH``, ``csv:FILE?multi=;``, ``sounds:400``. An option's text is converted to
+        the type of the loader's default.
+    **options
+        The same options as keyword arguments; these win over those in ``spec``.
+
+    Returns
+    -------
+    Clips
+        One row a clip.
+
+    Raises
+    ------
+    InputError
+        If ``spec`` has no scheme.
+    UnknownNameError
+        If the scheme or an option is unknown.
+    DataLayoutError, EmptyDataError
+        If what lies there is not laid out as the scheme expects, or holds no clip.
+
+    Examples
+    --------
+    >>> clips = open_data("sounds:12", seed=3)
+    >>> len(clips), clips.label_sets[0].name
+    (12, 'label')
+    """
+    from otoscope.data.spec import parse, typed_options, written
+
+    parsed = parse(spec, DATASETS)
+    loader = lookup(DATASETS, parsed.scheme, room="data", kind="dataset")
+    chosen = typed_options(parsed, loader, options)
+    clips: Clips = loader(parsed.rest, **chosen)
+    return replace(clips, name=parsed.scheme, spec=written(parsed, chosen))

@@ -1,0 +1,85 @@
+"""Free Spoken Digit Dataset: spoken digits, label sets ``digit`` and ``speaker``; group = speaker.
+
+``ROOT/recordings/{digit}_{speaker}_{index}.wav``; index 0-4 is the test part of the published split, the rest
+is train. That split shares its speakers between the parts: numbers on it say nothing about unknown speakers.
+The group is the speaker, the unit that statistics may exchange, so a split *by group* is speaker-independent,
+and a test of anything that is constant within a speaker has at most as many distinct permutations as six
+speakers allow.
+
+Reference: Z. Jackson et al., Free Spoken Digit Dataset, doi 10.5281/zenodo.1342401.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+
+from otoscope.data.clips import Clips, LabelSet
+from otoscope.data.source import FileSource
+from otoscope.data.table import assemble, class_names, sound_names
+from otoscope.errors import DataLayoutError
+
+_NAME = re.compile(r"^(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.\w+$")
+_EXPECTED = "a folder recordings/ with files {digit}_{speaker}_{index}.wav"
+_N_TEST = 5
+
+
+def load(rest: str) -> Clips:
+    """Return the Free Spoken Digit Dataset: fsdd:PATH, split train and test.
+
+    Parameters
+    ----------
+    rest : str
+        The folder with ``recordings/``, the one above it (the archive's own folder), or ``recordings``
+        itself.
+
+    Raises
+    ------
+    DataLayoutError
+        If there is no such folder or a sound's name has another form.
+    """
+    root = _root(Path(rest))
+    names = sound_names(root / "recordings")
+    matches = {name: _NAME.match(name) for name in names}
+    strange = sorted(name for name, match in matches.items() if match is None)
+    if strange:
+        raise DataLayoutError(
+            f"{len(strange)} of {len(names)} sounds in {root / 'recordings'} are not named "
+            f"{{digit}}_{{speaker}}_{{index}}.wav, such as {strange[0]!r}"
+        )
+    parts = sorted((m["digit"], m["speaker"], int(m["index"]), name) for name, m in matches.items() if m)
+    frame = pl.DataFrame(
+        {
+            "path": [f"recordings/{name}" for *_, name in parts],
+            "group": [speaker for _, speaker, _, _ in parts],
+            "split": ["test" if index < _N_TEST else "train" for _, _, index, _ in parts],
+            "digit": [digit for digit, *_ in parts],
+            "speaker": [speaker for _, speaker, _, _ in parts],
+            "take": [index for _, _, index, _ in parts],
+        }
+    )
+    sets = [LabelSet(one, class_names(frame[one].to_list())) for one in ("digit", "speaker")]
+    return assemble(
+        frame,
+        sets,
+        FileSource(root),
+        name="fsdd",
+        spec=f"fsdd:{rest}",
+        expected=_EXPECTED,
+        group_declared=True,
+    )
+
+
+def _root(folder: Path) -> Path:
+    if folder.name == "recordings" and folder.is_dir() and not (folder / "recordings").is_dir():
+        return folder.parent
+    inside = sorted(folder.glob("*/recordings")) if folder.is_dir() else []
+    for one in [folder / "recordings", *inside]:
+        if one.is_dir():
+            return one.parent
+    if not folder.is_dir():
+        raise DataLayoutError(f"there is no folder {folder}. Expected: {_EXPECTED}")
+    found = ", ".join(sorted(one.name for one in folder.iterdir())[:10]) or "nothing"
+    raise DataLayoutError(f"{folder} is not laid out as FSDD. Expected: {_EXPECTED}. Found: {found}")

@@ -1,0 +1,96 @@
+"""The clips of a run, opened again: the same rows in the same order, read from where the sounds lie.
+
+A run keeps its table and what its source needs (a folder, relative to the run; a rate); no dataset layout is
+read again. A class of the caller's own that is no row of :data:`SOURCES` cannot be kept: the stage then wants
+the clips.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from otoscope.data.clips import Clips, LabelSet
+from otoscope.errors import InputError, StageError
+from otoscope.registry import load
+from otoscope.store.run import Run
+
+#: name in ``run.json`` -> class of the source
+SOURCES: dict[str, str] = {
+    "files": "otoscope.data.source:FileSource",
+    "sounds": "otoscope.data.sounds:SyntheticSource",
+}
+
+_ADDED = ("duration_s", "sample_rate", "status", "reason")
+
+
+def describe(clips: Clips, run_root: Path) -> dict[str, Any]:
+    """Return what a run keeps of its clips, JSON-able: spec, hash, label sets, and how to read them again."""
+    return {
+        "name": clips.name,
+        "spec": clips.spec,
+        "hash": clips.content_hash(),
+        "n_clips": len(clips),
+        "label_sets": [asdict(one) for one in clips.label_sets],
+        "group_declared": clips.group_declared,
+        "source": _source_to_json(clips.source, run_root),
+    }
+
+
+def _source_to_json(source: object, run_root: Path) -> dict[str, Any] | None:
+    for name, target in SOURCES.items():
+        if type(source) is load(target):
+            fields = {key: value for key, value in vars(source).items() if not key.startswith("_")}
+            return {"kind": name, **{key: _portable(value, run_root) for key, value in fields.items()}}
+    return None
+
+
+def _portable(value: Any, run_root: Path) -> Any:
+    if not isinstance(value, Path):
+        return value
+    try:
+        return {"path": Path(os.path.relpath(value.resolve(), run_root.resolve())).as_posix()}
+    except ValueError:  # another drive: there is no relative path
+        return {"path": value.resolve().as_posix()}
+
+
+def reopen(run: Run) -> Clips:
+    """Return the clips of a run, failed ones included.
+
+    Raises
+    ------
+    StageError
+        If the run has no clips yet.
+    InputError
+        If its source cannot be opened again, or the folder of sounds is no longer there.
+    """
+    kept = run.manifest["data"]
+    table = run.clips()
+    source = kept["source"]
+    if source is None or source.get("kind") not in SOURCES:
+        raise InputError(f"{run.root} does not say how to read {kept['spec']} again: pass the clips (--data)")
+    known = {key: _restored(value, run.root) for key, value in source.items() if key != "kind"}
+    for folder in (value for value in known.values() if isinstance(value, Path)):
+        if not folder.exists():
+            raise StageError(
+                f"the sounds of {kept['spec']} are no longer at {folder}: pass the clips (--data)"
+            )
+    sets = tuple(LabelSet(one["name"], tuple(one["classes"]), one["kind"]) for one in kept["label_sets"])
+    return Clips(
+        kept["name"],
+        kept["spec"],
+        table.drop(_ADDED, strict=False).with_columns(pl.col("row").cast(pl.Int64)),
+        sets,
+        load(SOURCES[source["kind"]])(**known),
+        group_declared=kept["group_declared"],
+    )
+
+
+def _restored(value: Any, run_root: Path) -> Any:
+    if isinstance(value, dict) and "path" in value:
+        return Path(os.path.normpath(run_root / value["path"]))
+    return value

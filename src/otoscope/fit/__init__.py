@@ -1,0 +1,1 @@
+"""The one training loop: the caller gives batches and a loss; it gives progress, resume and the best one."""

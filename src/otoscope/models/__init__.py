@@ -1,0 +1,62 @@
+"""Networks: a front end and a net with named layers; one file per family.
+
+A model is named ``scheme:rest``; the schemes are the rows of :data:`MODELS`. Without a scheme it is a
+folder with a ``model.json``. Each row is a function ``(rest, device) -> AudioModel``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otoscope.registry import lookup, split_spec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from otoscope.models.audio_model import AudioModel
+
+#: scheme -> function ``(rest of the spec, device) -> AudioModel``
+MODELS: dict[str, str] = {
+    "demo": "otoscope.models.demo:load",
+    "planted": "otoscope.models.planted:load",
+    "hf": "otoscope.models.huggingface:load",
+    "py": "otoscope.models.python:load",
+}
+
+#: architectures that ``otoscope train`` can build: name -> function ``(classes, **options) -> AudioModel``
+ARCHITECTURES: dict[str, str] = {
+    "cnn": "otoscope.models.cnn:build",
+}
+
+
+def open_model(spec: str, device: str = "cpu") -> AudioModel:
+    """Return the model named by ``spec``, in evaluation mode, on ``device``.
+
+    Parameters
+    ----------
+    spec : str
+        ``demo:``, ``planted:...``, ``hf:NAME_OR_PATH``, ``py:module:factory``, or a folder with
+        ``model.json``.
+    device : str
+        A torch device.
+
+    Raises
+    ------
+    UnknownNameError
+        If no family has the scheme.
+    ModelError, FormatError
+        If the model cannot be built or read.
+    """
+    scheme, rest = split_spec(spec)
+    target: dict[str, str] = MODELS if scheme else {"folder": "otoscope.models.folder:load"}
+    opener: Any = lookup(target, scheme or "folder", room="models", kind="model scheme")
+    model: AudioModel = opener(rest, device)
+    model.spec = spec
+    return model.eval()
+
+
+def unwrap(module: nn.Module) -> nn.Module:
+    """Return the module inside ``torch.compile``, (Distributed)DataParallel and our adapters."""
+    from otoscope.models import audio_model
+
+    return audio_model.unwrap(module)

@@ -1,0 +1,210 @@
+"""What happens in one epoch of training a classifier: varied batches, their loss, and the validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from otoscope.audio import windows
+from otoscope.data.clips import Clips, LabelSet
+from otoscope.data.decode import Decoding
+from otoscope.errors import Failure
+from otoscope.models.audio_model import AudioModel
+from otoscope.models.augment import mixup, spec_augment, vary
+from otoscope.models.parts import Parts
+from otoscope.models.sound_cache import SoundCache, decode_all
+
+if TYPE_CHECKING:
+    from otoscope.models.train import TrainConfig
+
+LONGEST_S = 10.0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one training needs in every epoch.
+
+    Attributes
+    ----------
+    model : AudioModel
+        What learns.
+    cache : SoundCache
+        Sound of the training clips.
+    targets : Tensor (clip, class)
+        Their labels as shares of the classes.
+    heard : Tensor (window, 1, time)
+        The validation clips' windows, at unit full scale.
+    owner : Tensor int64 (window,)
+        The validation clip of each window.
+    seconds : Tensor (window,)
+        How much of its clip a window answers for.
+    truth : Tensor int64 (clip,)
+        The class of each validation clip.
+    failures : tuple of Failure
+        Training and validation clips that could not be decoded.
+    config : TrainConfig
+        The options.
+    device : str
+        Where the model is.
+    """
+
+    model: AudioModel
+    cache: SoundCache
+    targets: Tensor
+    heard: Tensor
+    owner: Tensor
+    seconds: Tensor
+    truth: Tensor
+    failures: tuple[Failure, ...]
+    config: TrainConfig
+    device: str
+
+    @property
+    def n_samples(self) -> int:
+        """Samples that the network takes."""
+        length_s = self.model.clip_length.length_s
+        return round((length_s or LONGEST_S) * self.model.sample_rate)
+
+    def batches(self, epoch: int, generator: torch.Generator) -> list[Tensor]:
+        """Return the training clips of each batch of an epoch, in random order; a last single clip is left out."""
+        order = torch.randperm(len(self.cache), generator=generator)
+        parts = order.split(self.config.batch_size)  # type: ignore[no-untyped-call]
+        return [part for part in parts if len(part) > 1 or len(order) == 1]
+
+    def loss(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the cross-entropy of a batch of varied and mixed clips."""
+        config = self.config
+        waveforms = self._varied(chosen, generator)
+        with torch.no_grad():
+            features = self.model.features(waveforms)
+            features, targets = mixup(features, self.targets[chosen].to(self.device), config.mixup, generator)
+            if features.ndim == 4 and config.masks:
+                frames = math.ceil(
+                    config.mask_s * features.shape[3] * self.model.sample_rate / self.n_samples
+                )
+                features = spec_augment(features, config.masks, config.mask_mels, frames, generator)
+        return nn.functional.cross_entropy(self.model.net(features), targets)
+
+    def validate(self) -> Mapping[str, float]:
+        """Return accuracy and cross-entropy on the validation clips, their windows merged."""
+        n_clips, n_classes = len(self.truth), self.targets.shape[1]
+        total, weight = torch.zeros(n_clips, n_classes), torch.zeros(n_clips, 1)
+        size = self.config.batch_size
+        for first in range(0, len(self.heard), size):
+            part = slice(first, first + size)
+            logits = self.model(self.heard[part].to(self.device)).cpu()
+            share = self.seconds[part, None]
+            total.index_add_(0, self.owner[part], logits * share)
+            weight.index_add_(0, self.owner[part], share)
+        logits = total / weight
+        right = (logits.argmax(1) == self.truth).double().mean()
+        return {
+            "valid_accuracy": float(right),
+            "valid_cross_entropy": float(nn.functional.cross_entropy(logits, self.truth)),
+        }
+
+    def _varied(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
+        config, rate = self.config, self.model.sample_rate
+        rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+        shift = round(config.time_shift_s * rate)
+        varied = [
+            vary(self.cache.waveform(int(index)), self.n_samples, shift, config.gain_db, rng)
+            for index in chosen
+        ]
+        return torch.from_numpy(np.stack(varied)[:, None]).to(self.device)  # (clip, 1, time)
+
+
+@contextmanager
+def prepare(
+    build: Any, labels: LabelSet, clips: Clips, parts: Parts, config: TrainConfig, device: str
+) -> Iterator[Lesson]:
+    """Decode training and validation clips, build and standardise the network; give the lesson.
+
+    Parameters
+    ----------
+    build : callable
+        ``(classes, **options) -> AudioModel``.
+    labels : LabelSet
+        The classes.
+    clips, parts, config, device
+        As in :func:`otoscope.models.train.train`.
+    """
+    options = {"seed": config.seed, **config.options}
+    decoding = Decoding(build(labels.classes, **options).sample_rate)
+    targets = np.asarray(clips.targets(labels.name), np.int64)
+    cache = decode_all(clips, parts.train, decoding, config.workers)
+    try:
+        options.setdefault("clip_s", typical_length_s(cache.durations_s(decoding.sample_rate)))
+        model: AudioModel = build(labels.classes, **options).to(device)
+        standardise(model, cache, device)
+        valid = decode_all(clips, parts.valid, decoding, config.workers)
+        try:
+            heard, owner, seconds = _windows(model, valid)
+        finally:
+            valid.close()
+        yield Lesson(
+            model,
+            cache,
+            _shares(targets[cache.rows], len(labels.classes), config.label_smoothing),
+            heard,
+            owner,
+            seconds,
+            torch.from_numpy(targets[valid.rows]),
+            (*cache.failures, *valid.failures),
+            config,
+            device,
+        )
+    finally:
+        cache.close()
+
+
+def typical_length_s(durations_s: NDArray[np.float64]) -> float:
+    """Return the median duration in seconds, rounded to 0.1 s, in [0.1, 10]."""
+    return float(np.clip(np.round(np.median(durations_s), 1), 0.1, LONGEST_S))
+
+
+def standardise(model: AudioModel, cache: SoundCache, device: str) -> None:
+    """Give the front end the mean and standard deviation of its features per band over the training clips.
+
+    A front end without ``standardise_by`` is left as it is.
+    """
+    front_end: Any = model.front_end
+    if not hasattr(front_end, "standardise_by"):
+        return
+    count, total, squares = 0, 0.0, 0.0
+    with torch.no_grad():
+        for index in range(len(cache)):
+            waveform = torch.from_numpy(cache.waveform(index))[None, None].to(device)
+            bands = front_end(waveform).double()  # (1, 1, mel, frame)
+            count += bands.shape[-1]
+            total = total + bands.sum((0, 1, 3))
+            squares = squares + bands.square().sum((0, 1, 3))
+        mean = torch.as_tensor(total / count)
+        variance = torch.as_tensor(squares / count) - mean.square()
+        front_end.standardise_by(mean.float(), variance.clamp_min(0).sqrt().float())
+
+
+def _windows(model: AudioModel, cache: SoundCache) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the windows of the clips, the clip of each window, and the seconds it answers for."""
+    heard, owner, seconds = [], [], []
+    for index in range(len(cache)):
+        waveform = cache.waveform(index)
+        for window in windows.plan(waveform.size, model.sample_rate, model.clip_length):
+            heard.append(windows.cut(waveform, window, model.clip_length.short))
+            owner.append(index)
+            seconds.append(window.keep_end_s - window.keep_start_s)
+    stacked = torch.from_numpy(np.stack(heard)[:, None])  # (window, 1, time)
+    return stacked, torch.tensor(owner), torch.tensor(seconds)
+
+
+def _shares(targets: NDArray[np.int64], n_classes: int, smoothing: float) -> Tensor:
+    one_hot = nn.functional.one_hot(torch.from_numpy(targets), n_classes).float()
+    return one_hot * (1.0 - smoothing) + smoothing / n_classes

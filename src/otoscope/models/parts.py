@@ -1,0 +1,90 @@
+"""Which clips train, which choose the epoch, which test?
+
+The test part is asked for by fold or split. The rest is split by group, so that no recording, speaker or artist
+is heard in training and in validation. Clips without a label take no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.data.clips import Clips
+from otoscope.data.splits import split_by_group
+from otoscope.errors import EmptyDataError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of the clips for each purpose, ascending.
+
+    Attributes
+    ----------
+    train, valid, test : int64 (clip,)
+        ``test`` is empty where no test part was asked for.
+    unlabelled : int
+        How many clips have no label.
+    """
+
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    test: NDArray[np.int64]
+    unlabelled: int
+
+
+def split_parts(
+    clips: Clips,
+    *,
+    label_set: str | None,
+    test_folds: str | None,
+    test_split: str | None,
+    valid: float,
+    seed: int,
+) -> Parts:
+    """Return the rows for training, validation and test.
+
+    Parameters
+    ----------
+    clips : Clips
+        With single labels.
+    label_set : str or None
+        The labels by which the validation part is balanced; None is the primary set.
+    test_folds, test_split : str or None
+        The test part; both None: none.
+    valid : float
+        Share of the other clips, in (0, 1).
+    seed : int
+        Of the split by group.
+
+    Raises
+    ------
+    InputError
+        If a fold or split does not exist.
+    EmptyDataError
+        If nothing is left to train or to validate on.
+    """
+    labelled = np.asarray(clips.targets(label_set), np.int64) >= 0
+    test = _test_part(clips, test_folds, test_split)
+    rest = np.flatnonzero(labelled & ~test).astype(np.int64)
+    if rest.size == 0:
+        raise EmptyDataError("every labelled clip is in the test part: nothing is left to train on")
+    shares = {"train": 1.0 - valid, "valid": valid}
+    names = clips.label_set(label_set).name
+    split = split_by_group(clips.take(rest), shares, seed=seed, stratify=names)
+    train_rows, valid_rows = rest[np.sort(split["train"])], rest[np.sort(split["valid"])]
+    if not train_rows.size or not valid_rows.size:
+        raise EmptyDataError(
+            f"a share of {valid} of {rest.size} clips, split by group, leaves {train_rows.size} to train and "
+            f"{valid_rows.size} to validate: both need clips"
+        )
+    return Parts(train_rows, valid_rows, np.flatnonzero(labelled & test), int((~labelled).sum()))
+
+
+def _test_part(clips: Clips, folds: str | None, split: str | None) -> NDArray[np.bool_]:
+    if folds is None and split is None:
+        return np.zeros(len(clips), np.bool_)
+    chosen = clips.select(folds=folds, split=split).table["id"].to_list()
+    part: NDArray[np.bool_] = clips.table["id"].is_in(chosen).to_numpy()
+    return part

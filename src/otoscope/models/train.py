@@ -1,0 +1,230 @@
+"""Train a classifier on a set of clips: the recipe behind ``otoscope train``.
+
+1. The test part (``test_folds`` or ``test_split``) is set aside; it is decoded and heard once, at the end.
+2. Of the rest a share ``valid`` becomes the validation part, split by group, so no recording is on both sides.
+3. The training clips' log-mel bands give the front end its standardisation constants.
+4. AdamW with a cosine schedule on clips varied by :mod:`otoscope.models.augment`; cross-entropy on mixed labels;
+   the epoch that is best on the validation part is kept (:mod:`otoscope.fit.loop`).
+
+The folder ``out`` gets ``model.json`` and ``weights.safetensors`` (:mod:`otoscope.models.folder`),
+``training.json`` (config, data, history, results) and, while it runs, ``fit/`` with the checkpoint: a training
+that was killed continues from its last finished epoch when it is started again.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from otoscope.data.clips import Clips, LabelSet
+from otoscope.errors import InputError, StageError
+from otoscope.fit.loop import FitConfig, History, fit
+from otoscope.models import ARCHITECTURES, folder
+from otoscope.models.audio_model import AudioModel
+from otoscope.models.evaluate import clip_logits, scores
+from otoscope.models.lesson import Lesson, prepare
+from otoscope.models.parts import Parts, split_parts
+from otoscope.registry import lookup
+from otoscope.store import manifest
+from otoscope.store.hashing import sha256_json
+
+logger = logging.getLogger(__name__)
+
+
+class TrainConfig(BaseModel):
+    """Options of a training; unknown ones are refused.
+
+    Attributes
+    ----------
+    label_set : str or None
+        What to learn; None is the clips' primary label set.
+    test_folds, test_split : str or None
+        The part that is heard once at the end: ``"5"``, ``"4-5"``; ``"test"``. None: no test.
+    valid : float
+        Share of the other groups that chooses the best epoch, in (0, 1).
+    options : dict
+        Options of the architecture (``width``, ``n_mels`` ...). ``clip_s`` is the training clips' median length,
+        at most 10 s, where it is not given.
+    epochs, batch_size, learning_rate, weight_decay, warmup, patience
+        See :class:`otoscope.fit.loop.FitConfig`.
+    metric : {"valid_accuracy", "valid_cross_entropy"}
+        Which value of the validation part chooses the best epoch.
+    mixup : float
+        The Beta distribution's alpha; 0 mixes nothing.
+    time_shift_s, gain_db : float
+        Largest roll and gain to either side.
+    masks, mask_mels, mask_s
+        SpecAugment: bands and stretches per clip, widest band in mel rows, longest stretch in seconds.
+    label_smoothing : float
+        Share of each label that is spread over all classes.
+    seed : int
+        Of split, weights, order and augmentation.
+    workers : int
+        Worker processes that decode.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label_set: str | None = None
+    test_folds: str | None = None
+    test_split: str | None = None
+    valid: float = Field(0.125, gt=0, lt=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(32, ge=2)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    patience: int | None = Field(None, ge=1)
+    metric: Literal["valid_accuracy", "valid_cross_entropy"] = "valid_cross_entropy"
+    mixup: float = Field(0.3, ge=0)
+    time_shift_s: float = Field(1.0, ge=0)
+    gain_db: float = Field(6.0, ge=0)
+    masks: int = Field(2, ge=0)
+    mask_mels: int = Field(8, ge=0)
+    mask_s: float = Field(0.4, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    seed: int = 0
+    workers: int = Field(0, ge=0)
+
+
+def train(
+    arch: str, clips: Clips, out: Path | str, config: TrainConfig | None = None, *, device: str = "cpu"
+) -> AudioModel:
+    """Train the architecture ``arch`` on ``clips``, write it to the folder ``out`` and return it.
+
+    Parameters
+    ----------
+    arch : str
+        A name of :data:`otoscope.models.ARCHITECTURES`.
+    clips : Clips
+        Labelled (one class a clip), with folds or splits where a test part is asked for.
+    out : path
+        The model's folder. A finished training with the same config and data is returned as it is.
+    config : TrainConfig, optional
+        The options.
+    device : str
+        A torch device.
+
+    Raises
+    ------
+    InputError
+        If the clips carry no single labels, or a part is empty.
+    StageError
+        If ``out`` holds another model or training.
+    """
+    config = config or TrainConfig()
+    where = Path(out)
+    build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
+    labels = _single(clips, config)
+    identity = {
+        "architecture": arch,
+        "config": config.model_dump(mode="json", exclude={"workers"}),
+        "data": {"spec": clips.spec, "hash": clips.content_hash(), "n_clips": len(clips)},
+    }
+    if (where / folder.MANIFEST).is_file():
+        return _finished(where, identity, device)
+    parts = split_parts(
+        clips,
+        label_set=config.label_set,
+        test_folds=config.test_folds,
+        test_split=config.test_split,
+        valid=config.valid,
+        seed=config.seed,
+    )
+    with prepare(build, labels, clips, parts, config, device) as lesson:
+        history = _fit(lesson, config, where / "fit", identity)
+        test = _test(lesson.model.eval(), clips, parts, config, device)
+        account = _account(identity, parts, lesson, history, test)
+    manifest.write(where / "training.json", account)
+    folder.save(lesson.model, where, training={key: account[key] for key in account if key != "history"})
+    shutil.rmtree(where / "fit")
+    return lesson.model
+
+
+def _fit(lesson: Lesson, config: TrainConfig, out: Path, identity: dict[str, Any]) -> History:
+    options = FitConfig(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup=config.warmup,
+        patience=config.patience,
+        metric=config.metric,
+        better="higher" if config.metric == "valid_accuracy" else "lower",
+        seed=config.seed,
+    )
+    return fit(
+        lesson.model.net,
+        lesson.batches,
+        lesson.loss,
+        lesson.validate,
+        options,
+        out,
+        identity={"training": sha256_json(identity)},
+    )
+
+
+def _single(clips: Clips, config: TrainConfig) -> LabelSet:
+    labels = clips.label_set(config.label_set)
+    if labels.kind != "single":
+        raise InputError(
+            f"label set {labels.name!r} has several labels a clip; train learns one class a clip: choose another "
+            f"of {', '.join(one.name for one in clips.label_sets)}"
+        )
+    return labels
+
+
+def _finished(where: Path, identity: dict[str, Any], device: str) -> AudioModel:
+    there = folder.read_manifest(where).get("training", {})
+    changed = sorted(key for key in identity if there.get(key) != identity[key])
+    if changed:
+        raise StageError(
+            f"{where} already holds another model: its training differs in {', '.join(changed)}. "
+            "Give another --out, or remove the folder."
+        )
+    logger.info("%s is finished: nothing to do", where)
+    return folder.load(where, device)
+
+
+def _account(
+    identity: dict[str, Any], parts: Parts, lesson: Lesson, history: History, test: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what ``training.json`` holds."""
+    return {
+        **identity,
+        "parts": {
+            "train": len(lesson.cache),
+            "valid": len(lesson.truth),
+            "test": parts.test.size,
+            "unlabelled": parts.unlabelled,
+        },
+        "failures": [asdict(one) for one in lesson.failures],
+        "best_epoch": history.best_epoch,
+        "best": history.best,
+        "test": test,
+        "history": list(history.epochs),
+    }
+
+
+def _test(
+    model: AudioModel, clips: Clips, parts: Parts, config: TrainConfig, device: str
+) -> dict[str, Any] | None:
+    """Return the scores on the test part, None where there is none."""
+    if not parts.test.size:
+        return None
+    part = clips.take(parts.test)
+    logits, failures = clip_logits(
+        model, part, batch_size=config.batch_size, workers=config.workers, device=device
+    )
+    heard = np.isfinite(logits).all(1)
+    targets = np.asarray(part.targets(config.label_set), np.int64)[heard]
+    groups = part.table["group"].filter(pl.Series(heard)).to_list()
+    result = scores(logits[heard], targets, groups, model.classes, config.seed)
+    return {**result, "failures": [asdict(one) for one in failures]}

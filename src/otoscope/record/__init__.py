@@ -1,0 +1,1 @@
+"""Layers, hooks, pooling, ranking and the streaming recorder."""

@@ -1,0 +1,231 @@
+"""One block of clips: what its forward passes gave, gathered row by row, then written and summed up.
+
+A clip heard through several windows stays open until its last window has come. A clip with a value that is not
+finite in any layer is a failure: it is left out of every layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.data.decode import Batch
+from otoscope.errors import Failure
+from otoscope.record import moments, ranking
+from otoscope.record.merge_windows import merge, place
+from otoscope.record.probe import ProbedLayer
+from otoscope.record.ranking import POLES
+from otoscope.record.reduce import Reduction, take
+from otoscope.record.summary import LayerSummary, Ranked, Summary, histogram, merge_ranked, no_ranks
+from otoscope.work.blocks import Block
+
+Reductions = tuple[Reduction, ...]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of a block.
+
+    Attributes
+    ----------
+    top_k : int
+        Ranked clips per neuron and pole.
+    trace_bins : tuple of int
+        Length of a trace, one a layer.
+    pooling : str
+        How positions became values.
+    seed : int
+        Decides among equal values.
+    windowed : bool
+        Whether long clips come in several windows.
+    slack_s : float
+        Seconds at a clip's end that no window answers for.
+    """
+
+    top_k: int
+    trace_bins: tuple[int, ...]
+    pooling: str
+    seed: int
+    windowed: bool
+    slack_s: float
+
+
+@dataclass
+class _Open:
+    """A clip whose windows are still coming."""
+
+    row: int
+    reductions: Reductions
+
+
+class BlockRows:
+    """The growing content of one block.
+
+    Parameters
+    ----------
+    block : Block
+        Its rows.
+    layers : sequence of ProbedLayer
+        The recorded layers.
+    first_neurons : sequence of int
+        Global number of each layer's neuron 0.
+    keeping : Keeping
+        What is kept.
+    """
+
+    def __init__(
+        self, block: Block, layers: Sequence[ProbedLayer], first_neurons: Sequence[int], keeping: Keeping
+    ) -> None:
+        n_rows = block.stop - block.start
+        self.block, self._layers, self._first, self._keeping = block, layers, first_neurons, keeping
+        self.pooled = [np.full((n_rows, one.n_neurons), np.nan, np.float32) for one in layers]
+        self.positives = [np.zeros((n_rows, one.n_neurons), np.uint32) for one in layers]
+        self.positions = [np.zeros(n_rows, np.uint32) for _ in layers]
+        self.failures: list[Failure] = []
+        self._ranked: list[dict[str, Ranked]] = []
+        self._heard: dict[int, tuple[float, int]] = {}
+        self._dropped: set[int] = set()
+        self._open: _Open | None = None
+
+    def fail(self, failures: Sequence[Failure]) -> None:
+        """Count clips that could not be used."""
+        self.failures.extend(failures)
+
+    def drop(self, row: int) -> None:
+        """Forget the windows of a clip that failed half-way."""
+        if self._open is not None and self._open.row == row:
+            self._open = None
+        self._dropped.add(row)
+
+    def add(self, batch: Batch, reductions: Reductions, ids: dict[int, str]) -> None:
+        """Add the reductions of a batch's windows."""
+        for row, duration, rate in zip(batch.rows, batch.durations_s, batch.source_rates, strict=True):
+            self._heard[int(row)] = (float(duration), int(rate))
+        alone: list[int] = []
+        for windows in _runs(batch.rows):
+            if int(batch.rows[windows[0]]) in self._dropped:
+                continue
+            if self._is_whole(batch, windows):
+                alone.append(windows[0])
+            else:
+                self._add_windows(batch, windows, reductions, ids)
+        if len(alone) == len(batch):
+            self._place(batch.rows, reductions, ids)
+        elif alone:
+            at = torch.tensor(alone)
+            self._place(batch.rows[alone], tuple(take(one, at) for one in reductions), ids)
+
+    def _is_whole(self, batch: Batch, windows: list[int]) -> bool:
+        """Return whether these windows are one that answers for its whole clip."""
+        if not self._keeping.windowed:
+            return True
+        begin, end = batch.keep_s[windows[0]]
+        missed_s = batch.durations_s[windows[0]] - end
+        return len(windows) == 1 and begin == 0.0 and bool(missed_s <= self._keeping.slack_s + 1e-6)
+
+    def _add_windows(
+        self, batch: Batch, windows: list[int], reductions: Reductions, ids: dict[int, str]
+    ) -> None:
+        row = int(batch.rows[windows[0]])
+        if self._open is not None and self._open.row != row:
+            self.close(ids)
+        for window in windows:
+            begin, end = (float(x) / float(batch.durations_s[window]) for x in batch.keep_s[window])
+            at = torch.tensor([window])
+            placed = tuple(
+                place(take(one, at), begin, end, bins)
+                for one, bins in zip(reductions, self._keeping.trace_bins, strict=True)
+            )
+            if self._open is None:
+                self._open = _Open(row, placed)
+            else:
+                pairs = zip(self._open.reductions, placed, strict=True)
+                self._open.reductions = tuple(merge(a, b, self._keeping.pooling) for a, b in pairs)
+
+    def close(self, ids: dict[int, str]) -> None:
+        """Add the clip whose windows have all come."""
+        if self._open is not None:
+            opened, self._open = self._open, None
+            self._place(np.array([opened.row]), opened.reductions, ids)
+
+    def _place(self, rows: np.ndarray[Any, Any], reductions: Reductions, ids: dict[int, str]) -> None:
+        finite = torch.stack([torch.isfinite(one.pooled).all(dim=1) for one in reductions]).cpu()
+        for i, row in enumerate(rows):
+            if not finite[:, i].all():
+                layer = self._layers[int((~finite[:, i]).nonzero()[0])].name
+                self.failures.append(
+                    Failure(int(row), ids[int(row)], "forward", f"layer {layer} gave NaN or infinite values")
+                )
+        good = finite.all(dim=0)
+        if not good.all():
+            at = good.nonzero()[:, 0]
+            rows, reductions = rows[good.numpy()], tuple(take(one, at) for one in reductions)
+        if len(rows):
+            self._store(rows, reductions)
+
+    def _store(self, rows: np.ndarray[Any, Any], reductions: Reductions) -> None:
+        at = rows - self.block.start
+        if not self._ranked:
+            self._ranked = [self._nothing(one) for one in reductions]
+        for i, one in enumerate(reductions):
+            self.pooled[i][at] = one.pooled.cpu().numpy()
+            self.positions[i][at] = one.positions.numpy()
+            if one.positives is not None:
+                self.positives[i][at] = one.positives.cpu().numpy().astype(np.uint32)
+            self._rank(i, torch.from_numpy(rows).to(one.pooled.device), one)
+
+    def _nothing(self, reduction: Reduction) -> dict[str, Ranked]:
+        n_neurons, device = reduction.pooled.shape[1], reduction.pooled.device
+        n_bins = reduction.poles[0].trace.shape[2]
+        return {pole: no_ranks(self._keeping.top_k, n_neurons, n_bins, device) for pole in POLES}
+
+    def _rank(self, layer: int, rows: Tensor, reduction: Reduction) -> None:
+        for pole, traced in zip(POLES, reduction.poles, strict=True):
+            new = Ranked(
+                ranking.keys(reduction.pooled, rows, self._first[layer], self._keeping.seed, pole),
+                rows[:, None].expand(-1, reduction.pooled.shape[1]),
+                traced.trace,
+                traced.peak_s,
+                traced.peak_hz,
+            )
+            best = self._ranked[layer]
+            best[pole] = merge_ranked(best[pole], new, self._keeping.top_k)
+
+    def summary(self) -> Summary:
+        """Return the block's summary."""
+        failed = {failure.row for failure in self.failures} | self._dropped
+        rows = np.array(sorted(set(self._heard) - failed), dtype=np.int64)
+        layers = tuple(self._layer_summary(i, rows - self.block.start) for i in range(len(self._layers)))
+        clips = {
+            "rows": rows,
+            "durations_s": np.array([self._heard[row][0] for row in rows.tolist()], dtype=np.float64),
+            "source_rates": np.array([self._heard[row][1] for row in rows.tolist()], dtype=np.int64),
+        }
+        failures = sorted(self.failures, key=lambda one: one.row)
+        return Summary(layers, clips, tuple([one.row, one.id, one.stage, one.reason] for one in failures))
+
+    def _layer_summary(self, i: int, at: np.ndarray[Any, Any]) -> LayerSummary:
+        values, n_neurons = self.pooled[i][at], self._layers[i].n_neurons
+        empty = {
+            pole: no_ranks(self._keeping.top_k, n_neurons, self._keeping.trace_bins[i], torch.device("cpu"))
+            for pole in POLES
+        }
+        return LayerSummary(
+            moments.of_values(values),
+            self.positives[i][at].sum(axis=0, dtype=np.int64),
+            self.positions[i][at].sum(keepdims=True, dtype=np.int64),
+            histogram(values),
+            self._ranked[i] if self._ranked else empty,
+        )
+
+
+def _runs(rows: np.ndarray[Any, Any]) -> Iterator[list[int]]:
+    """Yield the windows of each clip of a batch."""
+    borders = np.flatnonzero(np.diff(rows)) + 1
+    for run in np.split(np.arange(len(rows)), borders):
+        yield run.tolist()

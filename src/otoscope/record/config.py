@@ -1,0 +1,71 @@
+"""What a recording is: every choice that changes a number, and the few that only change the speed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RecordConfig(BaseModel):
+    """Options of the record stage; unknown keys are refused.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        Names or globs, see :mod:`otoscope.record.layers`.
+    pooling : str
+        How positions become one value a clip, see :mod:`otoscope.record.pooling`.
+    store : {"pooled", "topk"}
+        Keep pooled activations of every clip, or ranked clips and moments only.
+    counts : {"clip", "none"}
+        Keep positive positions per clip and neuron, or do not count.
+    dtype : {"float32", "float16"}
+        Of the pooled activations on disk; moments and ranks are of float32 always.
+    top_k : int
+        Ranked clips per neuron and pole.
+    trace_bins : int
+        Most points of a stored trace.
+    skip_silence : bool
+        Leave frames of digital silence out of pooling and counts.
+    channels, quality : str
+        Channel policy and resampling quality of decoding.
+    batch_size : int
+        Windows a forward pass.
+    block : int
+        Clips a block: the unit of work that is finished or not.
+    precision : {"float32", "bfloat16", "float16"}
+        Autocast of the forward pass.
+    seed : int
+        Decides among equal activations.
+    evidence_clips : int
+        Most clips kept as sound in the run, best ranks first.
+    evidence_max_s : float
+        Longest stretch of a clip kept as sound.
+    workers : int or None
+        Decoding processes, None = as many as suit the machine. Not part of the run's identity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: tuple[str, ...] = ("*",)
+    pooling: Literal["mean", "max", "tail", "first", "cls"] = "mean"
+    store: Literal["pooled", "topk"] = "pooled"
+    counts: Literal["clip", "none"] = "clip"
+    dtype: Literal["float32", "float16"] = "float32"
+    top_k: int = Field(8, ge=1, le=1000)
+    trace_bins: int = Field(64, ge=1, le=4096)
+    skip_silence: bool = False
+    channels: Literal["mix", "first", "keep"] = "mix"
+    quality: Literal["HQ", "VHQ", "MQ", "LQ", "QQ"] = "HQ"
+    batch_size: int = Field(16, ge=1)
+    block: int = Field(128, ge=1)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    seed: int = 0
+    evidence_clips: int = Field(600, ge=0)
+    evidence_max_s: float = Field(30.0, gt=0)
+    workers: int | None = Field(None, ge=0)
+
+    def identity(self) -> dict[str, object]:
+        """Return the choices that change a number, JSON-able."""
+        return self.model_dump(mode="json", exclude={"workers"})

@@ -1,0 +1,163 @@
+"""From the merged summaries to the run's tables: neurons, evidence, clips with their status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from otoscope.errors import EmptyDataError
+from otoscope.record import moments, summary
+from otoscope.record.job import Job
+from otoscope.record.ranking import POLES, values_of
+from otoscope.record.summary import EDGES, LayerSummary, Summary
+from otoscope.store import arrays, tables, tensors
+from otoscope.store.run import Run, file_name
+
+HISTOGRAM_BINS = 32
+_ROWS = 4096
+_PREFIX = {"high": "top", "low": "bottom"}
+
+
+def fold(paths: list[Path]) -> Summary:
+    """Return the merge of the summaries at ``paths``, from the first on.
+
+    Raises
+    ------
+    EmptyDataError
+        If every clip failed: the reasons are counted.
+    """
+    whole = reduce(summary.merge, (summary.read(path) for path in paths))
+    if not len(whole.clips["rows"]):
+        reasons = pl.Series([str(one[3]) for one in whole.failures]).value_counts(sort=True)
+        shown = "; ".join(f"{n} x {reason}" for reason, n in reasons.head(3).iter_rows())
+        raise EmptyDataError(f"no clip could be recorded: all {len(whole.failures)} failed ({shown})")
+    return whole
+
+
+def neuron_table(job: Job, whole: Summary) -> pl.DataFrame:
+    """Return one row a neuron: layer, index, moments of pooled activations, and whether it lives."""
+    parts, first = [], 0
+    for layer, found in zip(job.layers, whole.layers, strict=True):
+        columns: dict[str, Any] = {
+            "neuron": np.arange(first, first + layer.n_neurons, dtype=np.int64),
+            "layer": pl.Series([layer.name] * layer.n_neurons),
+            "index": np.arange(layer.n_neurons, dtype=np.int64),
+            "n_clips": found.moments.count.astype(np.int64),
+            **moments.summarise(found.moments),
+            "min": found.moments.minimum,
+            "max": found.moments.maximum,
+            **_life(found, job.config.counts == "clip"),
+        }
+        parts.append(pl.DataFrame(columns))
+        first += layer.n_neurons
+    return pl.concat(parts)
+
+
+def _life(found: LayerSummary, counted: bool) -> dict[str, Any]:
+    positions = max(int(found.positions[0]), 1)
+    share = found.positives / positions if counted else np.full(found.positives.shape, np.nan)
+    return {
+        "share_positive": share,
+        "dead": found.moments.m2 == 0,
+        "silent": found.positives == 0 if counted else found.moments.maximum <= 0,
+        "signed": found.moments.minimum < 0,
+    }
+
+
+def write_evidence(job: Job, whole: Summary) -> None:
+    """Write the ranked clips, traces and histograms of each layer."""
+    for layer, found in zip(job.layers, whole.layers, strict=True):
+        content: dict[str, np.ndarray[Any, Any]] = {}
+        for pole in POLES:
+            ranked, prefix = found.ranked[pole], _PREFIX[pole]
+            content[f"{prefix}_rows"] = ranked.rows.numpy().T
+            content[f"{prefix}_values"] = values_of(ranked.keys, pole).numpy().T
+            content[f"{prefix}_peak_s"] = ranked.peak_s.numpy().T
+            content[f"{prefix}_peak_hz"] = ranked.peak_hz.numpy().T
+            content[f"{prefix}_traces"] = ranked.traces.numpy().transpose(1, 0, 2)
+        counts, edges = histograms(job, layer.name, found)
+        content |= {"histogram": counts, "histogram_edges": edges}
+        note = {"seconds_of_trace": "a trace spans what was heard of its clip, in equal bins"}
+        tensors.write(job.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content, note)
+
+
+def histograms(
+    job: Job, layer: str, found: LayerSummary
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return counts ``(neuron, bin)`` and edges ``(neuron, bin + 1)`` of each neuron's pooled values.
+
+    With pooled activations on disk: 32 even bins from the smallest to the largest value. Without: half octaves on
+    both sides of zero, from 2**-10 to 2**10.
+    """
+    n_neurons = found.histogram.shape[0]
+    if job.config.store != "pooled":
+        outer = np.concatenate([[-np.inf], EDGES, [np.inf]]).astype(np.float32)
+        return found.histogram, np.tile(outer, (n_neurons, 1))
+    low, high = found.moments.minimum, found.moments.maximum
+    width = np.where(high > low, high - low, 1.0)
+    counts = np.zeros((n_neurons, HISTOGRAM_BINS), np.int64)
+    for columns, values in _stored(job.run, layer):
+        bins = np.floor((values - low[columns]) / width[columns] * HISTOGRAM_BINS)
+        bins = np.clip(bins, 0, HISTOGRAM_BINS - 1).astype(np.int64)
+        n_columns = bins.shape[1]
+        flat = np.bincount(
+            (np.arange(n_columns) * HISTOGRAM_BINS + bins).ravel(), minlength=n_columns * HISTOGRAM_BINS
+        )
+        counts[columns] += flat.reshape(n_columns, HISTOGRAM_BINS)
+    edges = low[:, None] + width[:, None] * np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    return counts, edges.astype(np.float32)
+
+
+def _stored(run: Run, layer: str) -> Iterator[tuple[slice, np.ndarray[Any, Any]]]:
+    """Yield a layer's stored values in blocks ``(clip, neuron)`` with their columns, failed clips left out."""
+    array = arrays.open_array(run.root / "activations" / f"{file_name(layer)}.zarr")
+    n_rows, n_columns = array.shape
+    for start in range(0, n_columns, arrays.COLUMNS_PER_CHUNK):
+        columns = slice(start, min(start + arrays.COLUMNS_PER_CHUNK, n_columns))
+        for row in range(0, n_rows, _ROWS):
+            values = np.asarray(array[row : row + _ROWS, columns], dtype=np.float64)
+            yield columns, values[~np.isnan(values[:, 0])]
+
+
+def clip_table(job: Job, whole: Summary) -> pl.DataFrame:
+    """Return the clips' table with duration, source rate, status and reason."""
+    heard = pl.DataFrame(
+        {
+            "row": whole.clips["rows"],
+            "duration_s": whole.clips["durations_s"],
+            "sample_rate": whole.clips["source_rates"],
+        }
+    )
+    schema = {"row": pl.Int64, "status": pl.String, "reason": pl.String}
+    failed = pl.DataFrame(
+        [(one[0], "failed", f"{one[2]}: {one[3]}") for one in whole.failures], schema=schema, orient="row"
+    )
+    joined = job.clips.table.join(heard, on="row", how="left", maintain_order="left")
+    joined = joined.join(failed.unique("row", keep="first"), on="row", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("status").fill_null("ok"))
+
+
+def ranked_rows(whole: Summary, limit: int) -> tuple[list[int], int]:
+    """Return the clips that serve as evidence, best ranks first, at most ``limit``, and how many were left out."""
+    order: dict[int, None] = {}
+    k = whole.layers[0].ranked["high"].rows.shape[0]
+    for rank in range(k):
+        for pole in POLES:
+            for layer in whole.layers:
+                for row in np.unique(layer.ranked[pole].rows[rank].numpy()).tolist():
+                    if row >= 0:
+                        order.setdefault(row)
+    chosen = list(order)[:limit]
+    return chosen, len(order) - len(chosen)
+
+
+def write_tables(job: Job, whole: Summary) -> None:
+    """Write ``neurons.parquet``, the evidence and ``clips.parquet``."""
+    tables.write(job.run.root / "neurons.parquet", neuron_table(job, whole))
+    write_evidence(job, whole)
+    tables.write(job.run.root / "clips.parquet", clip_table(job, whole))

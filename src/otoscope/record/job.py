@@ -1,0 +1,188 @@
+"""The blocks of a recording, computed: sound in, arrays and summaries out.
+
+A clip on which the forward pass raises is tried alone; if it fails again it is a counted failure and the run goes on.
+When no clip succeeds any more the network itself is at fault: the run stops with its error, finished blocks stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from otoscope.data.clips import Clips
+from otoscope.data.decode import Batch, Decoding, batches
+from otoscope.errors import Failure, HookError, ModelError
+from otoscope.models.audio_model import AudioModel
+from otoscope.progress import meter
+from otoscope.record import summary
+from otoscope.record.block import BlockRows, Keeping
+from otoscope.record.config import RecordConfig
+from otoscope.record.forward import Listener
+from otoscope.record.hooks import lent
+from otoscope.record.probe import ProbedLayer
+from otoscope.record.reduce import Wanted
+from otoscope.store import arrays
+from otoscope.store.run import Run, file_name
+from otoscope.work.blocks import Block, Node
+
+#: Clips in a row that may fail in the forward pass before the network is held to be at fault.
+MOST_FAILURES_IN_A_ROW = 16
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that the blocks of one recording share."""
+
+    model: AudioModel
+    layers: tuple[ProbedLayer, ...]
+    clips: Clips
+    run: Run
+    config: RecordConfig
+
+    @property
+    def summaries(self) -> Path:
+        """Where summaries lie until the run is finished."""
+        return self.run.root / "blocks"
+
+    @property
+    def decoding(self) -> Decoding:
+        """How sound becomes what the network takes."""
+        return Decoding(
+            self.model.sample_rate, self.config.channels, self.config.quality, self.model.clip_length
+        )
+
+    def trace_bins(self, layer: ProbedLayer) -> int:
+        """Return the length of a layer's stored traces."""
+        return max(1, min(self.config.trace_bins, layer.geometry.n_time))
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept of each block."""
+        bins = tuple(self.trace_bins(one) for one in self.layers)
+        policy = self.model.clip_length
+        windowed = policy.length_s is not None and policy.long == "windows"
+        config = self.config
+        return Keeping(config.top_k, bins, config.pooling, config.seed, windowed, policy.slack_s)
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Return what is computed of each layer."""
+        config = self.config
+        return tuple(
+            Wanted(config.pooling, config.counts == "clip", self.trace_bins(one), config.skip_silence)
+            for one in self.layers
+        )
+
+
+def create_arrays(job: Job) -> None:
+    """Create the run's arrays, and remove what a killed writer left behind."""
+    n_clips, config = len(job.clips), job.config
+    for leftover in job.run.root.glob("**/*.partial"):
+        leftover.unlink()
+    for layer in job.layers:
+        shape, name = (n_clips, layer.n_neurons), file_name(layer.name)
+        if config.store == "pooled":
+            arrays.create_array(
+                job.run.root / "activations" / f"{name}.zarr", shape, config.dtype, config.block
+            )
+        if config.counts == "clip":
+            counts = job.run.root / "counts"
+            arrays.create_array(counts / f"{name}.zarr", shape, "uint32", config.block)
+            arrays.create_array(counts / f"{name}.positions.zarr", (n_clips,), "uint32", config.block)
+
+
+def compute(job: Job, blocks: Sequence[Block]) -> Iterator[Block]:
+    """Record these blocks; yield each once its arrays and its summary are on disk."""
+    if not blocks:
+        return
+    rows = np.concatenate([np.arange(block.start, block.stop) for block in blocks])
+    stream = batches(
+        job.clips,
+        job.decoding,
+        rows=rows,
+        batch_size=job.config.batch_size,
+        workers=job.config.workers,
+        block=job.config.block,
+    )
+    by_index = {block.index: block for block in blocks}
+    with lent(job.model), meter(len(rows), "recording") as done:
+        hearing = _Hearing(job)
+        for index, parts in groupby(stream, key=lambda batch: _block_of(batch, job.config.block)):
+            block = by_index[index]
+            _write(job, hearing.block(block, parts))
+            yield block
+            done(block.stop - block.start)
+
+
+def _block_of(batch: Batch, size: int) -> int:
+    row = int(batch.rows[0]) if len(batch.rows) else batch.failures[0].row
+    return row // size
+
+
+class _Hearing:
+    """Runs batches through the network and knows how many clips failed in a row."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._listener = Listener(job.model, job.layers, job.wanted(), job.config.precision)
+        self._ids = dict(enumerate(job.clips.table["id"].to_list()))
+        first = np.cumsum([0, *(one.n_neurons for one in job.layers)])[:-1]
+        self._first = [int(one) for one in first]
+        self._failed_in_a_row = 0
+
+    def block(self, block: Block, parts: Iterable[Batch]) -> BlockRows:
+        """Return the content of a block from its batches."""
+        rows = BlockRows(block, self._job.layers, self._first, self._job.keeping)
+        for batch in parts:
+            rows.fail(batch.failures)
+            if len(batch.rows):
+                self._add(rows, batch)
+        rows.close(self._ids)
+        return rows
+
+    def _add(self, rows: BlockRows, batch: Batch) -> None:
+        try:
+            rows.add(batch, self._listener.hear(batch), self._ids)
+            self._failed_in_a_row = 0
+        except HookError:
+            raise
+        except ModelError as error:
+            clips = [_only(batch, row) for row in dict.fromkeys(batch.rows.tolist())]
+            if len(clips) == 1:
+                self._fail(rows, int(batch.rows[0]), error)
+                return
+            for one in clips:
+                self._add(rows, one)
+
+    def _fail(self, rows: BlockRows, row: int, error: ModelError) -> None:
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row > MOST_FAILURES_IN_A_ROW:
+            raise ModelError(
+                f"{self._failed_in_a_row} clips in a row failed in the network, the last {self._ids[row]!r}: {error}. "
+                "Blocks finished before are kept: repair the network and run the same command again to continue."
+            ) from error
+        rows.drop(row)
+        rows.fail([Failure(row, self._ids[row], "forward", str(error))])
+
+
+def _only(batch: Batch, row: int) -> Batch:
+    """Return the windows of one clip of a batch."""
+    at = np.flatnonzero(batch.rows == row)
+    return batch.part(int(at[0]), int(at[-1]) + 1)
+
+
+def _write(job: Job, rows: BlockRows) -> None:
+    root, start = job.run.root, rows.block.start
+    for i, layer in enumerate(job.layers):
+        name = file_name(layer.name)
+        if job.config.store == "pooled":
+            arrays.write_rows(
+                root / "activations" / f"{name}.zarr", start, rows.pooled[i].astype(job.config.dtype)
+            )
+        if job.config.counts == "clip":
+            arrays.write_rows(root / "counts" / f"{name}.zarr", start, rows.positives[i])
+            arrays.write_rows(root / "counts" / f"{name}.positions.zarr", start, rows.positions[i])
+    summary.write(Node(0, rows.block.index).path(job.summaries), rows.summary())

@@ -1,0 +1,240 @@
+"""Reduce one layer's output on a batch of windows to what is kept: pooled value, trace, peak, firing count.
+
+Windows whose valid frames are the same are reduced together, so a batch of full-length clips costs one pass over
+the activations for the pooled value, one for the traces and one for the counts. Windows of one clip are merged as
+:mod:`otoscope.record.pooling` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from otoscope.data.decode import Batch
+from otoscope.errors import HookError
+from otoscope.models.geometry import Geometry
+from otoscope.record import pooling
+from otoscope.record.ranking import POLES
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a reduction computes.
+
+    Attributes
+    ----------
+    pooling : str
+        One of :data:`~otoscope.record.pooling.POOLINGS`.
+    counts : bool
+        Whether positive positions are counted.
+    n_bins : int
+        Length of a stored trace.
+    skip_silence : bool
+        Whether frames of digital silence are left out.
+    """
+
+    pooling: str
+    counts: bool
+    n_bins: int
+    skip_silence: bool
+
+
+@dataclass(frozen=True)
+class PoleTrace:
+    """Where and when neurons are extreme: trace ``(clip, neuron, bin)``, peaks ``(clip, neuron)``."""
+
+    trace: Tensor
+    peak_s: Tensor
+    peak_hz: Tensor
+    peak_value: Tensor
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A layer's output on some clips, reduced.
+
+    Attributes
+    ----------
+    pooled : Tensor
+        ``(clip, neuron)`` float32.
+    positions : Tensor
+        Valid positions ``(clip,)`` int64.
+    positives : Tensor or None
+        Positions > 0, ``(clip, neuron)`` float32, whole numbers.
+    poles : tuple of PoleTrace
+        For ``high`` and ``low``.
+    """
+
+    pooled: Tensor
+    positions: Tensor
+    positives: Tensor | None
+    poles: tuple[PoleTrace, ...]
+
+
+Span = tuple[int, int]
+
+
+def valid_frames(batch: Batch, geometry: Geometry, sample_rate: int) -> list[Span]:
+    """Return, for each window, the frames ``[start, stop)`` that it answers for; at least one each.
+
+    A frame is valid if its centre lies in the seconds that the window answers for, padding excluded.
+    """
+    times = geometry.times_s()
+    begin = np.searchsorted(times, batch.keep_s[:, 0] - batch.starts_s - 1e-9)
+    last = np.minimum(batch.keep_s[:, 1] - batch.starts_s, batch.lengths / sample_rate)
+    end = np.searchsorted(times, last - 1e-9)
+    begin = np.minimum(begin, geometry.n_time - 1)
+    end = np.maximum(end, begin + 1)
+    return [(int(a), int(b)) for a, b in zip(begin, end, strict=True)]
+
+
+def silent_frames(
+    batch: Batch, geometry: Geometry, sample_rate: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Return which frames ``(window, frame)`` hold nothing but digital silence within one stride of their centre."""
+    half = max(geometry.stride_s, 1.0 / sample_rate) / 2
+    sounding = np.any(batch.waveforms != 0, axis=1)  # (window, time)
+    total = np.concatenate([np.zeros((len(sounding), 1), np.int64), np.cumsum(sounding, axis=1)], axis=1)
+    times = geometry.times_s()
+    last = total.shape[1] - 1
+    begin = np.clip(np.floor((times - half) * sample_rate), 0, last).astype(np.int64)
+    end = np.clip(np.ceil((times + half) * sample_rate), 0, last).astype(np.int64)
+    return np.asarray(total[:, end] == total[:, begin])
+
+
+def reduce_batch(
+    output: Tensor, geometry: Geometry, batch: Batch, sample_rate: int, wanted: Wanted
+) -> Reduction:
+    """Return the layer's output on the batch's windows, reduced; one row a window.
+
+    Parameters
+    ----------
+    output : Tensor
+        The layer's output for the batch.
+    geometry : Geometry
+        Its axes and grid.
+    batch : Batch
+        The windows that went in.
+    sample_rate : int
+        Hz of the windows.
+    wanted : Wanted
+        What to compute.
+    """
+    grid = geometry.grid(output)
+    if grid.shape[0] != len(batch.rows):
+        raise HookError(
+            f"a layer gave {grid.shape[0]} clips for {len(batch.rows)}: its clip axis is another one"
+        )
+    spans = valid_frames(batch, geometry, sample_rate)
+    parts: list[tuple[list[int], Reduction]] = []
+    for windows, frames in _groups(batch, geometry, sample_rate, spans, wanted.skip_silence):
+        whole = len(windows) == len(spans)
+        chosen = grid if whole else grid[torch.tensor(windows, device=grid.device)]
+        parts.append((windows, _reduce_group(chosen, frames, geometry, batch, windows, wanted)))
+    reduced = _in_order(parts)
+    if wanted.pooling == "cls":
+        prefix = geometry.prefix(output)
+        if prefix.shape[2] == 0:
+            raise HookError(
+                "pooling 'cls' needs a special token, and this layer has none: choose mean, max or tail"
+            )
+        reduced = replace(reduced, pooled=prefix[:, :, 0].float())
+    return reduced
+
+
+def _groups(
+    batch: Batch, geometry: Geometry, sample_rate: int, spans: list[Span], skip_silence: bool
+) -> Iterator[tuple[list[int], Span | Tensor]]:
+    """Yield windows that share their valid frames, with the frames as a span or, with gaps, as indices."""
+    by_span: dict[Span, list[int]] = {}
+    silent = silent_frames(batch, geometry, sample_rate) if skip_silence else None
+    for window, (start, stop) in enumerate(spans):
+        gaps = (
+            silent is not None and silent[window, start:stop].any() and not silent[window, start:stop].all()
+        )
+        if gaps and silent is not None:
+            yield [window], torch.from_numpy(start + np.flatnonzero(~silent[window, start:stop]))
+        else:
+            by_span.setdefault((start, stop), []).append(window)
+    for span, windows in by_span.items():
+        yield windows, span
+
+
+def _reduce_group(
+    grid: Tensor, frames: Span | Tensor, geometry: Geometry, batch: Batch, windows: list[int], wanted: Wanted
+) -> Reduction:
+    if isinstance(frames, Tensor):
+        at = frames.to(grid.device)
+        grid = grid.index_select(3, at)
+    else:
+        at = torch.arange(*frames, device=grid.device)
+        grid = grid[..., frames[0] : frames[1]]
+    starts = torch.from_numpy(batch.starts_s[windows]).to(grid.device, torch.float32)
+    pool = pooling.GRID_POOLINGS.get(wanted.pooling, pooling.mean)
+    return Reduction(
+        pool(grid).float(),
+        torch.full((len(windows),), grid.shape[2] * grid.shape[3], dtype=torch.int64),
+        pooling.count_positive(grid) if wanted.counts else None,
+        tuple(_pole(grid, at, starts, geometry, wanted.n_bins, pole) for pole in POLES),
+    )
+
+
+def _pole(
+    grid: Tensor, frames: Tensor, starts: Tensor, geometry: Geometry, n_bins: int, pole: str
+) -> PoleTrace:
+    traces = pooling.trace(grid, pole)
+    frame, row, value = pooling.peak(grid, traces, pole)
+    seconds = geometry.offset_s + geometry.stride_s * frames[frame].float() + starts[:, None]
+    if geometry.frequency_hz is None:
+        hertz = torch.full_like(seconds, torch.nan)
+    else:
+        hertz = torch.tensor(geometry.frequency_hz, device=grid.device, dtype=torch.float32)[row]
+    return PoleTrace(pooling.into_bins(traces, n_bins, pole).half(), seconds, hertz, value.float())
+
+
+def _in_order(parts: list[tuple[list[int], Reduction]]) -> Reduction:
+    """Return the groups' rows put back into the order of the windows."""
+    if len(parts) == 1:
+        return parts[0][1]
+    order = torch.tensor([window for windows, _ in parts for window in windows]).argsort()
+    joined = concatenate([reduction for _, reduction in parts])
+    return take(joined, order)
+
+
+def concatenate(parts: list[Reduction]) -> Reduction:
+    """Return the rows of several reductions one after another."""
+    counts = [part.positives for part in parts if part.positives is not None]
+    poles = (
+        PoleTrace(
+            *(
+                torch.cat([getattr(part.poles[i], name) for part in parts])
+                for name in PoleTrace.__annotations__
+            )
+        )
+        for i in range(len(POLES))
+    )
+    return Reduction(
+        torch.cat([part.pooled for part in parts]),
+        torch.cat([part.positions for part in parts]),
+        torch.cat(counts) if counts else None,
+        tuple(poles),
+    )
+
+
+def take(reduction: Reduction, rows: Tensor) -> Reduction:
+    """Return some rows of a reduction."""
+    at = rows.to(reduction.pooled.device)
+    poles = (
+        PoleTrace(*(getattr(pole, name)[at] for name in PoleTrace.__annotations__))
+        for pole in reduction.poles
+    )
+    return Reduction(
+        reduction.pooled[at],
+        reduction.positions[rows],
+        None if reduction.positives is None else reduction.positives[at],
+        tuple(poles),
+    )

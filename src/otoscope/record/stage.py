@@ -1,0 +1,132 @@
+"""Record: run a network over clips once and keep what every later stage needs.
+
+The run folder is made, or continued where a run with the same identity stands there: finished blocks are not
+computed again, and the folder ends with the same bytes as a run that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from otoscope.data import reopen
+from otoscope.data.clips import Clips
+from otoscope.errors import EmptyDataError
+from otoscope.models.audio_model import AudioModel
+from otoscope.models.weights import hash_weights
+from otoscope.record import finish, summary
+from otoscope.record.config import RecordConfig
+from otoscope.record.evidence_sound import write_clips
+from otoscope.record.job import Job, compute, create_arrays
+from otoscope.record.layers import resolve
+from otoscope.record.probe import ProbedLayer, probe
+from otoscope.store import run as runs
+from otoscope.store.run import Run
+from otoscope.work import blocks, local
+
+logger = logging.getLogger(__name__)
+
+STAGE, VERSION = "record", 1
+
+
+def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfig | None = None) -> Run:
+    """Return the run folder ``out`` with the recording of ``model`` on ``clips``.
+
+    Parameters
+    ----------
+    model : AudioModel
+        The network; it is given back as it was lent.
+    clips : Clips
+        The probing set.
+    out : Path or str
+        The run folder: new, empty, or holding the same run.
+    config : RecordConfig, optional
+        What to record and how.
+
+    Returns
+    -------
+    Run
+        Finished: ``stages/record.json`` stands.
+
+    Raises
+    ------
+    LayerError
+        If a layer name matches nothing (before any forward pass).
+    HookError
+        If a named layer does not fire once.
+    EmptyDataError
+        If there are no clips, or all of them failed.
+    StageError
+        If ``out`` holds something else.
+    ModelError
+        If the network fails on clip after clip; what was recorded is kept.
+    StoreError
+        If the disk refuses; what was recorded is kept.
+    """
+    config = config or RecordConfig()
+    if not len(clips):
+        raise EmptyDataError(f"{clips.spec} holds no clip")
+    layers, notes = probe(model, resolve(model, config.layers))
+    identity = identify(model, clips, layers, config, Path(out))
+    run = runs.create(Path(out), identity)
+    if runs.is_done(run, STAGE, VERSION, config.identity(), _inputs(identity)):
+        logger.info("%s is already recorded", run.root)
+        return run
+    started = time.perf_counter()
+    job = Job(model, layers, clips, run, config)
+    create_arrays(job)
+    plan = blocks.plan(len(clips), config.block)
+    summaries = local.run(plan, job.summaries, lambda missing: compute(job, missing), summary.merge_files)
+    whole = finish.fold(summaries)
+    finish.write_tables(job, whole)
+    rows, left_out = finish.ranked_rows(whole, config.evidence_clips)
+    shortened = write_clips(clips, rows, run.root / "evidence" / "clips", config.evidence_max_s)
+    counted = {
+        "clips": len(clips),
+        "failed": len(whole.failures),
+        "evidence_clips": len(rows),
+        "evidence_clips_left_out": left_out,
+        "evidence_clips_shortened": shortened,
+        "layers_left_out": list(notes),
+    }
+    outputs = ["clips.parquet", "neurons.parquet", "evidence"]
+    runs.commit_stage(run, STAGE, VERSION, config.identity(), _inputs(identity), outputs, counted)
+    shutil.rmtree(job.summaries)
+    run.log(STAGE, seconds=time.perf_counter() - started, **counted)
+    return run
+
+
+def identify(
+    model: AudioModel, clips: Clips, layers: tuple[ProbedLayer, ...], config: RecordConfig, out: Path
+) -> dict[str, Any]:
+    """Return the identity of a run: model, data, layers and choices, without a clock."""
+    return {
+        "model": {
+            "spec": model.spec,
+            "weights_hash": hash_weights(model),
+            "sample_rate": model.sample_rate,
+            "classes": list(model.classes),
+            "clip_length": asdict(model.clip_length),
+        },
+        "data": reopen.describe(clips, out),
+        "layers": [
+            {
+                "name": layer.name,
+                "n_neurons": layer.n_neurons,
+                "pooling": config.pooling,
+                "geometry": layer.geometry.to_json(),
+                "module": layer.kind,
+            }
+            for layer in layers
+        ],
+        "record": config.identity(),
+        "seed": config.seed,
+    }
+
+
+def _inputs(identity: dict[str, Any]) -> dict[str, str]:
+    return {"model": identity["model"]["weights_hash"], "data": identity["data"]["hash"]}

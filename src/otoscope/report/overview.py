@@ -1,0 +1,205 @@
+"""Builds the overview: what was dissected, what each layer gave, how scores compare with their control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from otoscope import __version__
+from otoscope.report.neurons import control_bar
+from otoscope.report.reading import RunData, failures
+from otoscope.report.views import (
+    ConceptCount,
+    Confound,
+    ConfoundChart,
+    Fact,
+    LayerView,
+    OverviewView,
+    Quartiles,
+    ScoreChart,
+)
+from otoscope.store.run import read_stage
+
+STRONG = 0.5
+_BIN = 0.05
+_N_CONCEPTS = 18
+
+
+def overview_view(
+    data: RunData, confounds: Sequence[tuple[str, Sequence[tuple[Confound, ...]]]], *, alpha: float, title: str | None
+) -> OverviewView:
+    """Return the overview of a run.
+
+    Parameters
+    ----------
+    data : RunData
+        The run.
+    confounds : sequence of (layer, confounds of each live neuron)
+        As in the neurons' views.
+    alpha : float
+        False discovery rate at which a description counts as significant.
+    title : str or None
+        Heading of the page; the model's name where None.
+    """
+    described = judged(data, alpha)
+    layers = tuple(_layer(data, described, one.name) for one in data.run.layers)
+    lost = failures(data)
+    manifest = data.run.manifest
+    return OverviewView(
+        title=title or str(manifest["model"]["spec"]),
+        model=str(manifest["model"]["spec"]),
+        data=str(manifest["data"]["spec"]),
+        n_clips=data.clips.height,
+        n_usable=data.clips.filter(pl.col("status") == "ok").height,
+        n_neurons=sum(one.n_neurons for one in layers),
+        n_dead=sum(one.n_dead for one in layers),
+        n_described=sum(one.n_described for one in layers),
+        n_significant=sum(one.n_significant for one in layers),
+        n_confirmed=sum(one.n_confirmed for one in layers),
+        alpha=alpha,
+        heldout=_quartiles(described, "heldout_pearson"),
+        control=_quartiles(described, "control_pearson"),
+        facts=_facts(data),
+        cautions=_cautions(data, described),
+        layers=layers,
+        scores=_scores(described),
+        concepts=_concepts(described),
+        confounds=_confound_chart(confounds),
+        failures=lost,
+    )
+
+
+def judged(data: RunData, alpha: float) -> pl.DataFrame:
+    """Return the descriptions with two more columns, ``significant`` and ``above_control`` (bool)."""
+    if data.descriptions.is_empty():
+        return data.descriptions
+    bars = {one.name: control_bar(data.descriptions, one.name) for one in data.run.layers}
+    bar = pl.col("layer").replace_strict(bars, default=None, return_dtype=pl.Float64)
+    clean = data.descriptions.with_columns(pl.col("q", "heldout_pearson", "control_pearson").fill_nan(None))
+    return clean.with_columns(
+        significant=(pl.col("testable").fill_null(False) & (pl.col("q") <= alpha)).fill_null(False),
+        above_control=pl.col("heldout_pearson") > bar,
+    )
+
+
+def _layer(data: RunData, described: pl.DataFrame, name: str) -> LayerView:
+    record = data.run.layer(name)
+    own = data.neurons.filter(pl.col("layer") == name)
+    counts: dict[str, Any] = {"n_described": 0, "n_significant": 0, "n_confirmed": 0, "share_above_control": None}
+    words = described if described.is_empty() else described.filter(pl.col("layer") == name)
+    if not words.is_empty():
+        good = pl.col("significant")
+        counts = {
+            "n_described": words["index"].n_unique(),
+            "n_significant": words.filter(good)["index"].n_unique(),
+            "n_confirmed": words.filter(good & pl.col("above_control"))["index"].n_unique(),
+            "share_above_control": words["above_control"].mean(),
+        }
+    return LayerView(
+        name=name,
+        pooling=record.pooling,
+        n_neurons=record.n_neurons,
+        n_dead=int(own["dead"].sum()),
+        n_silent=int(own["silent"].sum()),
+        **counts,
+        heldout=_quartiles(words, "heldout_pearson"),
+        control=_quartiles(words, "control_pearson"),
+    )
+
+
+def _quartiles(described: pl.DataFrame, column: str) -> Quartiles | None:
+    values = _values(described, column)
+    return Quartiles(*np.quantile(values, (0.25, 0.5, 0.75)).tolist()) if len(values) else None
+
+
+def _values(described: pl.DataFrame, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if described.is_empty():
+        return np.empty(0)
+    return described[column].drop_nulls().to_numpy().astype(np.float64)
+
+
+def _scores(described: pl.DataFrame) -> ScoreChart | None:
+    heldout, control = _values(described, "heldout_pearson"), _values(described, "control_pearson")
+    if not len(heldout):
+        return None
+    both = np.concatenate([heldout, control])
+    first, last = np.floor(both.min() / _BIN), np.ceil(both.max() / _BIN)
+    edges = np.arange(first, max(last, first + 1) + 1) * _BIN
+    counted = (np.histogram(np.clip(one, edges[0], edges[-1]), edges)[0] for one in (heldout, control))
+    return ScoreChart(tuple(edges.round(4).tolist()), *(tuple(one.tolist()) for one in counted))
+
+
+def _concepts(described: pl.DataFrame) -> tuple[ConceptCount, ...]:
+    if described.is_empty():
+        return ()
+    good = described.filter("significant").group_by("concept")
+    high = (pl.col("pole") == "high").sum()
+    table = good.agg(n_high=high, n=pl.len()).sort(["n", "concept"], descending=[True, False]).head(_N_CONCEPTS)
+    return tuple(ConceptCount(str(c), int(h), int(n - h)) for c, h, n in table.iter_rows())
+
+
+def _confound_chart(
+    confounds: Sequence[tuple[str, Sequence[tuple[Confound, ...]]]],
+) -> ConfoundChart | None:
+    measures = tuple(one.measure for one in next((c[0] for _, c in confounds if c), ()))
+    if not measures:
+        return None
+    shares = tuple(
+        tuple(_strong_share([neuron[i].r for neuron in neurons]) for i in range(len(measures)))
+        for _, neurons in confounds
+    )
+    return ConfoundChart(tuple(name for name, _ in confounds), measures, shares, STRONG)
+
+
+def _strong_share(correlations: list[float | None]) -> float | None:
+    known = [abs(r) for r in correlations if r is not None]
+    return sum(r >= STRONG for r in known) / len(known) if known else None
+
+
+def _facts(data: RunData) -> tuple[Fact, ...]:
+    manifest = data.run.manifest
+    model, source = manifest["model"], manifest["data"]
+    pooling = sorted({one.pooling for one in data.run.layers})
+    found = [
+        Fact("Network", str(model["spec"])),
+        Fact("Weights", f"sha256 {str(model['weights_hash'])[:12]}", str(model["weights_hash"])),
+        Fact("Hears at", f"{int(model['sample_rate']):,} Hz"),
+        Fact("Recordings", str(source["spec"])),
+        Fact("Data", f"sha256 {str(source['hash'])[:12]}", str(source["hash"])),
+        Fact("Pooling over time", ", ".join(pooling)),
+        Fact("Seed", str(manifest.get("seed"))),
+        Fact("Descriptions", data.method or "none yet"),
+        *_described_by(data),
+        Fact("Captions", ", ".join(data.run.listing("captions")) or "none"),
+        Fact("Made with", f"Otoscope {__version__}, run format {manifest['format_version']}"),
+    ]
+    return tuple(found)
+
+
+def _described_by(data: RunData) -> list[Fact]:
+    config = (read_stage(data.run, "describe") or {}).get("config") or {}
+    shown = {"method": "Method", "similarity": "Similarity", "concepts": "Concepts", "encoder": "Text encoder"}
+    return [Fact(label, str(config[key])) for key, label in shown.items() if config.get(key) is not None]
+
+
+def _cautions(data: RunData, described: pl.DataFrame) -> tuple[str, ...]:
+    found = []
+    n_failed = data.clips.filter(pl.col("status") != "ok").height
+    if n_failed:
+        found.append(f"{n_failed} of {data.clips.height} clips could not be used; they are listed under Clips.")
+    if data.run.manifest["data"].get("group_declared") is False:
+        found.append(
+            "The data declares no groups (recording source, speaker, artist): p-values and intervals treat every "
+            "clip as independent and are too optimistic where clips share a source."
+        )
+    if described.is_empty():
+        found.append("This run holds no descriptions yet: neurons are shown by their clips alone.")
+    elif described["flags"].fill_null("").str.contains("circular").any():
+        found.append(
+            "Some descriptions are circular: the captions contain the label, or the scorer is of the describer's "
+            "family. Read their scores as a ceiling."
+        )
+    return tuple(found)

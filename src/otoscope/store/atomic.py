@@ -1,0 +1,51 @@
+"""Write a file so that a reader sees the old one, the new one, or none: never half of it.
+
+A file is written under a temporary name in its own folder, flushed to the disk, and renamed. A full disk or a
+kill leaves the temporary file, which the next writer of the same name replaces.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from otoscope.errors import StoreError
+
+TEMPORARY = ".part"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the temporary path to write; rename it to ``path`` when the block ends without an error.
+
+    Raises
+    ------
+    StoreError
+        If the file system refuses (no space, no permission); the temporary file is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + TEMPORARY)
+    try:
+        yield part
+        with part.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {error.strerror or error}. Nothing was replaced.") from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8 with newlines as they are."""
+    write_bytes(path, text.encode("utf-8"))

@@ -1,0 +1,44 @@
+"""Names for content: sha256 of canonical JSON and of bytes.
+
+Canonical JSON has sorted keys, no spaces, no NaN, UTF-8; so equal content has one hash on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(content: Any) -> str:
+    """Return the one JSON text for ``content``.
+
+    Raises
+    ------
+    ValueError
+        If it holds NaN or an infinity, which JSON does not know.
+    """
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_json(content: Any) -> str:
+    """Return the sha256 (64 hexadecimal digits) of the canonical JSON of ``content``.
+
+    Examples
+    --------
+    >>> sha256_json({"b": 1, "a": 2}) == sha256_json({"a": 2, "b": 1})
+    True
+    """
+    return hashlib.sha256(canonical_json(content).encode("utf-8")).hexdigest()
+
+
+def hash8(content: Any) -> str:
+    """Return the first 8 digits of :func:`sha256_json`, used in file names."""
+    return sha256_json(content)[:8]
+
+
+def sha256_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
