@@ -56,9 +56,15 @@ def make_sounds(n: int, duration_s: float = 1.2) -> list[FakeSound]:
         tone = 0.3 * np.sin(2 * np.pi * (150 + 6500 * row / n) * time_s) * (time_s > 0.4 * (row % 3))
         noise = 0.02 * (1 + row % 4) * rng.standard_normal(len(time_s))
         name = f"sounds/{row:04d}.wav" if row != 1 else f"sounds/{EVIL}.wav"
-        extras = {"author": f"Ada {row} {EVIL}", "license": "CC BY 3.0", "source": f"https://example.org/{row}"}
+        extras = {
+            "author": f"Ada {row} {EVIL}",
+            "license": "CC BY 3.0",
+            "source": f"https://example.org/{row}",
+        }
         found.append(
-            FakeSound(name, ("tone", "noise", EVIL)[row % 3], (tone + noise).astype(np.float32), extras=extras)
+            FakeSound(
+                name, ("tone", "noise", EVIL)[row % 3], (tone + noise).astype(np.float32), extras=extras
+            )
         )
     return found
 
@@ -184,7 +190,14 @@ def _clip_rows(sounds: list[FakeSound], failed: set[int]) -> pl.DataFrame:
     for row, sound in enumerate(sounds):
         bad = row in failed
         rows.append(
-            {"row": row, "id": sound.id, "path": sound.id, "start_s": None, "end_s": None, "group": str(row // 2)}
+            {
+                "row": row,
+                "id": sound.id,
+                "path": sound.id,
+                "start_s": None,
+                "end_s": None,
+                "group": str(row // 2),
+            }
             | {"fold": row % 5 + 1, "split": None, "label": sound.label, **sound.extras}
             | {"duration_s": None if bad else len(sound.samples) / sound.sample_rate}
             | {"sample_rate": None if bad else sound.sample_rate, "status": "failed" if bad else "ok"}
@@ -240,12 +253,22 @@ def write_run(
     tables.write(root / "captions" / f"{ACOUSTIC}.parquet", _measured(sounds, lost))
     tables.write(root / "descriptions" / f"{METHOD}.parquet", _described(pl.concat(neurons), concepts, rng))
     run.commit_stage(made, "record", 1, {"top_k": k}, {}, ["neurons.parquet"])
-    config = {"method": "db", "similarity": "soft_wpmi", "concepts": "acoustic", "captions": ACOUSTIC, "alpha": 0.05}
+    config = {
+        "method": "db",
+        "similarity": "soft_wpmi",
+        "concepts": "acoustic",
+        "captions": ACOUSTIC,
+        "alpha": 0.05,
+    }
     run.commit_stage(made, "describe", 1, config, {}, [f"descriptions/{METHOD}.parquet"])
     return root
 
 
-SMALL = [FakeLayer("blocks.0", 12), FakeLayer("blocks.1", 16, signed=True), FakeLayer("logits", 3, True, True)]
+SMALL = [
+    FakeLayer("blocks.0", 12),
+    FakeLayer("blocks.1", 16, signed=True),
+    FakeLayer("logits", 3, True, True),
+]
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from otoscope.audio import mpeg
 from otoscope.errors import AudioFileError, InputError
 
 Waveform = np.ndarray[Any, np.dtype[np.float32]]
@@ -25,9 +26,11 @@ Waveform = np.ndarray[Any, np.dtype[np.float32]]
 SEGMENT_TOLERANCE_S = 0.05
 """By how much a segment may end after its file does: annotations are rounded."""
 
-_WAV_DATA = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-_UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that stream a WAV and cannot go back to fill in its size
-_OGG_CUT = ("Ogg: Last page lacks an end-of-stream bit", "Ogg: Junk after the last page")
+_CHUNK = re.compile(  # what libsndfile logs of WAV, AIFF, AU, W64, RF64 whose sound is shorter than declared
+    r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
+_UNKNOWN_SIZE = 0x7FFF0000  # from here on: a program that streamed the file and could not fill in its size
+_OGG_CUT = ("Last page lacks an end-of-stream bit", "Junk after the last page")
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,15 @@ def _open(path: Path) -> Any:
 def _refuse_truncated(path: Path, file: Any) -> None:
     """Raise if the container says that part of the sound is missing."""
     log = file.extra_info
-    wav = _WAV_DATA.search(log)
-    if wav and int(wav[1]) > int(wav[2]) and int(wav[1]) != _UNKNOWN_SIZE:
-        raise AudioFileError(f"{path}: truncated, {wav[2]} of {wav[1]} bytes of sound are there")
+    chunk = _CHUNK.search(log)
+    if chunk and int(chunk[1]) > int(chunk[2]) and int(chunk[1]) < _UNKNOWN_SIZE:
+        raise AudioFileError(f"{path}: truncated, {chunk[2]} of {chunk[1]} bytes of sound are there")
     if all(mark in log for mark in _OGG_CUT):
         raise AudioFileError(f"{path}: truncated, the Ogg stream breaks off in the middle of a page")
+    if file.format == "MP3" and mpeg.length_is_a_guess(path):
+        raise AudioFileError(
+            f"{path}: an MP3 of variable bit rate that does not say its length; encode it again"
+        )
 
 
 def _segment(path: Path, file: Any, start_s: float | None, end_s: float | None) -> tuple[int, int]:
@@ -157,7 +164,8 @@ def _decode(path: Path, file: Any, first: int, last: int) -> Waveform:
         samples = file.read(last - first, dtype="float32", always_2d=True)  # (time, channel)
     except soundfile.SoundFileError as error:
         raise AudioFileError(f"{path}: damaged or truncated ({_reason(error)})") from error
-    if len(samples) < last - first:
+    slack = 2 * mpeg.FRAME_SAMPLES_MAX if file.format == "MP3" else 0  # its length may be an estimate
+    if not len(samples) or len(samples) < last - first - slack:
         raise AudioFileError(f"{path}: truncated, {len(samples)} of {last - first} samples could be decoded")
     if not np.isfinite(samples).all():
         n_bad = int(np.count_nonzero(~np.isfinite(samples)))

@@ -1,21 +1,21 @@
 """A sound file that holds what was put into it: same length, same level, no silent clipping.
 
-==========  ==================================================================================================
-format      what is written ==========
-================================================================================================== ``wav``
-16 or 24-bit integers, or 32-bit floats (``bits``); any rate; floats have no full scale to exceed ``flac``
-16 or 24-bit integers, lossless, 8 channels at most ``mp3``     constant bit rate, 1 or 2 channels; a rate of
-MPEG-1, 2 or 2.5, else resampled to the next higher one ``opus``    variable bit rate around ``bitrate_kbps``;
-8, 12, 16, 24 or 48 kHz, else resampled to the next higher ==========
-==================================================================================================
+==========  =============================================================================================
+format      what is written
+==========  =============================================================================================
+``wav``     16 or 24-bit integers, or 32-bit floats (``bits``) that have no full scale to exceed; any rate
+``flac``    16 or 24-bit integers, lossless, 8 channels at most
+``mp3``     constant bit rate, 1 or 2 channels; 8, 24, 32, 44.1 or 48 kHz, else the next higher one
+``opus``    variable bit rate around ``bitrate_kbps``; 8, 12, 16, 24 or 48 kHz, else the next higher one
+==========  =============================================================================================
 
 Integers are round(x * 2^(bits - 1)), so that reading and writing again changes nothing. A waveform beyond
 full scale is refused (``error``), turned down as a whole (``scale``) or cut off (``clip``). Lossy codecs
-shift the curve a little, so a sound near full scale may decode beyond it, where players cut it off; ``scale``
-therefore decodes what it wrote and turns the sound down until the *decoded* peak is within full scale.
+shift the curve, so a sound near full scale may decode up to 1.5 dB beyond it, where players cut it off;
+``scale`` therefore decodes what it wrote and turns the sound down until the *decoded* peak is within full
+scale.
 
-The LAME encoder plays sound down by up to 5 % at low constant bit rates; that gain is measured with a tone
-and taken back. The same input gives the same bytes (see :mod:`otoscope.audio.stable`).
+The same input gives the same bytes (see :mod:`otoscope.audio.stable`).
 """
 
 from __future__ import annotations

@@ -189,14 +189,16 @@ class Clips:
         hash without being read.
         """
         labels = [one.name for one in self.label_sets]
-        columns = [*dict.fromkeys(["id", "start_s", "end_s", *labels, *self.source.columns])]
+        made_from = [one for one in self.source.columns if one not in STANDARD and one not in labels]
+        hashed = [*labels, *made_from]
+        columns = [*dict.fromkeys(["id", "start_s", "end_s", *hashed, *self.source.columns])]
         content = [
             [
                 record["id"],
                 self.source.size(record),
                 record["start_s"],
                 record["end_s"],
-                *(record[one] for one in labels),
+                *(record[one] for one in hashed),
             ]
             for record in self.table.select(columns).iter_rows(named=True)
         ]

@@ -66,8 +66,11 @@ def batches(
     workers : int or None
         Worker processes that decode ahead; 0 decodes here, None is :func:`automatic_workers`.
     prefetch : int
-        Tasks that each worker keeps ready, at least 1. A task is ``batch_size`` clips where every clip gives
-        one window of a fixed length, else one clip, which bounds what waits in memory.
+        Tasks that each worker keeps ready, at least 1. A task is ``batch_size`` clips, or fewer where their
+        files are long, which bounds what waits in memory.
+    block : int, optional
+        Rows ``0 .. block-1``, ``block .. 2 block-1`` and so on are kept apart: a batch and its failures belong to
+        one block, so a block's batches are the same whichever other blocks are asked for.
 
     Yields
     ------
@@ -85,12 +88,13 @@ def batches(
         ("batch_size", batch_size, 1),
         ("workers", workers or 0, 0),
         ("prefetch", prefetch, 1),
+        ("block", 1 if block is None else block, 1),
     ):
         if value < least:
             raise InputError(f"{name} is at least {least}, got {value}")
     chosen = _checked_rows(rows, len(clips))
     tasks = Tasks(clips, decoding, chosen, batch_size)
-    n_workers = min(automatic_workers() if workers is None else workers, len(tasks))
+    n_workers = min(automatic_workers() if workers is None else workers, len(chosen))
     return _regrouped(_by_block(streamed(tasks, n_workers, prefetch), block), batch_size)
 
 
@@ -104,7 +108,7 @@ def _checked_rows(rows: Sequence[int] | NDArray[np.int64] | None, n_clips: int) 
 
 
 def _by_block(parts: Iterable[Batch], block: int | None) -> Iterator[tuple[int, Batch]]:
-    """Yield parts cut where the block changes, each with the number of its block (0 where there are no blocks)."""
+    """Yield parts cut where the block changes, each with its block's number (0 where there are no blocks)."""
     for part in parts:
         if block is None:
             yield 0, part

@@ -28,7 +28,7 @@ class Source(Protocol):
         ...
 
     def size(self, record: Mapping[str, Any]) -> int:
-        """Return a number that changes with the content and costs no decoding; -1 where there is none."""
+        """Return about how many bytes the sound takes, without decoding it; -1 where that is not known."""
         ...
 
 

@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,10 @@ from otoscope.data.clips import Clips
 from otoscope.data.cut import Decoding, decode_clip
 from otoscope.errors import OtoscopeError
 
+TASK_BYTES = 4 * 2**20
+"""Most bytes of sound files a task, where clips may give many windows."""
+
+_GRACE_S = 0.2
 _NOTHING = np.zeros((0, 0, 0), np.float32)
 
 
@@ -40,7 +44,7 @@ class Packed(NamedTuple):
 
 
 class Tasks(Dataset[list[Packed]]):
-    """What the workers do: task ``i`` is a run of clips, decoded into batches of equal shape.
+    """What the workers do: a task is a run of clips, decoded into batches of equal shape.
 
     Parameters
     ----------
@@ -51,34 +55,45 @@ class Tasks(Dataset[list[Packed]]):
     rows : int64 (clip,)
         Which, in order.
     batch_size : int
-        Clips a task where each gives one window of a fixed length; else a task is one clip.
+        Most clips a task. Where a clip may give many windows, a task also holds no more than ``TASK_BYTES`` of
+        sound files (but at least one clip), so that long recordings do not pile up in memory.
     """
 
     def __init__(self, clips: Clips, decoding: Decoding, rows: NDArray[np.int64], batch_size: int) -> None:
         columns = dict.fromkeys(["row", "id", *clips.source.columns])
         self._columns = {one: clips.table[one][rows].to_list() for one in columns}
-        self._n_clips = len(rows)
         self._source, self._decoding = clips.source, decoding
-        one_window = decoding.length.length_s is not None and decoding.length.long == "crop"
-        self._per_task = batch_size if one_window else 1
+        self._n_clips, self._most = len(rows), batch_size
+        self._one_window = decoding.length.length_s is not None and decoding.length.long == "crop"
 
-    def __len__(self) -> int:
-        return -(-self._n_clips // self._per_task)
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the first clip of each task and the one after its last."""
+        start, size = 0, 0
+        for index in range(self._n_clips):
+            more = 0 if self._one_window else self._source.size(self._record(index))
+            if index > start and (index - start == self._most or size + more > TASK_BYTES):
+                yield start, index
+                start, size = index, 0
+            size += more
+        if start < self._n_clips:
+            yield start, self._n_clips
 
-    def decode(self, task: int) -> list[Batch]:
+    def decode(self, span: tuple[int, int]) -> list[Batch]:
         """Return the task's clips decoded; neighbours of one shape are joined."""
         runs: list[list[Batch]] = []
-        for index in range(task * self._per_task, min(self._n_clips, (task + 1) * self._per_task)):
-            record = {name: column[index] for name, column in self._columns.items()}
-            part = decode_clip(record, self._source, self._decoding)
+        for index in range(*span):
+            part = decode_clip(self._record(index), self._source, self._decoding)
             if runs and len(part) and len(runs[-1][-1]) and runs[-1][-1].shape == part.shape:
                 runs[-1].append(part)
             else:
                 runs.append([part])
         return [join(run) for run in runs]
 
-    def __getitem__(self, task: int) -> list[Packed]:
-        return [_packed(batch) for batch in self.decode(task)]
+    def __getitem__(self, span: tuple[int, int]) -> list[Packed]:
+        return [_packed(batch) for batch in self.decode(span)]
+
+    def _record(self, index: int) -> dict[str, Any]:
+        return {name: column[index] for name, column in self._columns.items()}
 
 
 def streamed(tasks: Tasks, workers: int, prefetch: int) -> Iterator[Batch]:
@@ -90,21 +105,24 @@ def streamed(tasks: Tasks, workers: int, prefetch: int) -> Iterator[Batch]:
         If a worker process is killed.
     """
     if workers == 0:
-        for task in range(len(tasks)):
-            yield from tasks.decode(task)
+        for span in tasks.spans():
+            yield from tasks.decode(span)
         return
     loader = DataLoader(
         tasks,
         batch_size=None,
-        shuffle=False,
+        sampler=_Once(tasks.spans()),
         num_workers=workers,
         prefetch_factor=prefetch,
         collate_fn=_as_it_is,
         multiprocessing_context="fork" if sys.platform == "linux" else None,
     )
     stream = _started(loader)
-    while (packed := _next(stream)) is not None:
-        yield from map(_unpacked, packed)
+    try:
+        while (packed := _next(stream)) is not None:
+            yield from map(_unpacked, packed)
+    finally:
+        getattr(stream, "_shutdown_workers", _nothing)()  # now, not when the last traceback is forgotten
 
 
 def _started(loader: DataLoader[list[Packed]]) -> Iterator[list[Packed]]:
@@ -131,11 +149,12 @@ def _next(stream: Iterator[list[Packed]]) -> list[Packed] | None:
     """Return the next task's result, None after the last."""
     try:
         return next(stream, None)
-    except RuntimeError as error:
-        dead = [one for one in getattr(stream, "_workers", ()) if one.exitcode not in (None, 0)]
-        if not dead:
-            raise
-        raise WorkerError(_death(dead[0].pid, dead[0].exitcode)) from error
+    except (RuntimeError, OSError, EOFError) as error:  # the last two: sound that a dead worker still held
+        for worker in getattr(stream, "_workers", ()):
+            worker.join(_GRACE_S)
+            if worker.exitcode not in (None, 0):
+                raise WorkerError(_death(worker.pid, worker.exitcode)) from error
+        raise
 
 
 def _death(pid: int, exitcode: int) -> str:
@@ -152,6 +171,16 @@ def _death(pid: int, exitcode: int) -> str:
     )
 
 
+class _Once(Iterable[tuple[int, int]]):
+    """Hand out spans as the loader asks for them: sizes are looked up while the first tasks are decoded."""
+
+    def __init__(self, spans: Iterator[tuple[int, int]]) -> None:
+        self._spans = spans
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return self._spans
+
+
 def _packed(batch: Batch) -> Packed:
     waveforms = torch.from_numpy(np.ascontiguousarray(batch.waveforms))
     return Packed(waveforms, replace(batch, waveforms=_NOTHING))
@@ -159,6 +188,10 @@ def _packed(batch: Batch) -> Packed:
 
 def _unpacked(packed: Packed) -> Batch:
     return replace(packed.rest, waveforms=packed.waveforms.numpy())
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _as_it_is(item: list[Packed]) -> list[Packed]:

@@ -1,9 +1,10 @@
 """Words as vectors, and the concepts that may name a neuron.
 
-:func:`text_encoder` turns ``lexical`` or ``st:NAME_OR_PATH`` into a :class:`~otoscope.language.encoder.TextEncoder`;
-:func:`~otoscope.language.concepts.concept_set` turns ``acoustic``, ``sounds``, ``labels`` or ``file:PATH``, joined by ``+``, into
-a :class:`~otoscope.language.concepts.ConceptSet`. A new encoder is one file with a function ``(rest of the spec) -> TextEncoder``
-plus one line in :data:`TEXT_ENCODERS`; a new bundled concept list is one file plus one line in ``concepts.BUNDLED``.
+:func:`text_encoder` turns ``lexical`` or ``st:NAME_OR_PATH`` into a
+:class:`~otoscope.language.encoder.TextEncoder`; :func:`~otoscope.language.concepts.concept_set` turns ``acoustic``,
+``sounds``, ``labels`` or ``file:PATH``, joined by ``+``, into a :class:`~otoscope.language.concepts.ConceptSet`. A
+new encoder is one file with a function ``(rest of the spec) -> TextEncoder`` plus one line in
+:data:`TEXT_ENCODERS`; a new bundled concept list is one file plus one line in ``concepts.BUNDLED``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def text_encoder(spec: str = "lexical") -> TextEncoder:
     Parameters
     ----------
     spec : str
-        ``lexical``, or ``st:NAME_OR_PATH`` for a sentence-transformers model by its name on the hub or a local folder.
+        ``lexical``, or ``st:NAME_OR_PATH`` for a sentence-transformers model by its name on the hub or a local
+        folder.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What a text encoder is: an id, and texts in, unit vectors out.
 
-The cosine of two texts is the dot product of their rows. ``id`` names everything that decides the vectors (the tables or weights
-behind them by a hash), so equal ids mean equal vectors.
+The cosine of two texts is the dot product of their rows. ``id`` names everything that decides the vectors (the
+tables or weights behind them by a hash), so equal ids mean equal vectors.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def checked(texts: Sequence[str]) -> list[str]:
     EmptyDataError
         If there is none.
     InputError
-        If one is not a string, or has no letter or digit, so that no direction could stand for it; it is named by its place.
+        If one is not a string, or has no letter or digit, so that no direction could stand for it; it is named by
+        its place.
     """
     if isinstance(texts, str):
         raise InputError(f"expected a sequence of texts, got one string {texts[:60]!r}: put it in a list")
@@ -90,7 +91,7 @@ class Remembered:
 
 
 def remember(encoder: TextEncoder) -> Remembered:
-    """Return ``encoder`` with a memory: captions repeat (ESC-10's labels are 10 texts for 400 clips), and each is encoded once.
+    """Return ``encoder`` with a memory: captions repeat, and each distinct one is encoded once.
 
     Examples
     --------

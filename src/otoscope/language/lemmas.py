@@ -1,17 +1,18 @@
 """Which dictionary form does an English word have? ``barking``, ``barked``, ``barks`` -> ``bark``.
 
-A lemma is found in this order: the table of irregular forms (``irregular.tsv``: ``rang`` -> ``ring``, and words that only look
-inflected: ``morning``); else the first suffix rule whose result is a known word; else, for a word of an unknown family, the rule's
-result by the spelling of its stem:
+A lemma is found in this order: the table of irregular forms (``irregular.tsv``: ``rang`` -> ``ring``, and words
+that only look inflected: ``morning``); else the first suffix rule whose result is a known word; else, for a word of
+an unknown family, the rule's result by the spelling of its stem:
 
 * a doubled final consonant is halved (``humming`` -> ``hum``), except l, s, z (``calling`` -> ``call``);
-* a final ``e`` is restored after a stem that English does not end without it: -v, -c, -u, -z, -dg, consonant + l (``rattling``
+* a final ``e`` is restored after a stem that English does not end without it: -v, -c, -u, -z, -dg, consonant + l
+(``rattling``
   -> ``rattle``), -at and -iz of two syllables (``oscillating``), and one vowel + one consonant in a single syllable
   (``chiming`` -> ``chime``).
 
-Known words are those of the thesaurus, so the words that matter here are always right. Adverbs lose -ly where an adjective is
-known (``loudly`` -> ``loud``). Comparatives are in the table (``louder``), since -er also makes nouns (``hammer``).
-Conventions: input is one lower-case word of letters; anything else comes back as it is.
+Known words are those of the thesaurus, so the words that matter here are always right. Adverbs lose -ly where an
+adjective is known (``loudly`` -> ``loud``). Comparatives are in the table (``louder``), since -er also makes nouns
+(``hammer``). Conventions: input is one lower-case word of letters; anything else comes back as it is.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def lemma(word: str, known: Collection[str], irregular: Mapping[str, str]) -> st
 
     Examples
     --------
-    >>> [lemma(one, {"bark", "chime", "loud"}, {"rang": "ring"}) for one in ("barking", "chimes", "loudly", "rang", "zigged")]
+    >>> [lemma(one, {"bark", "chime", "loud"}, {"rang": "ring"}) for one in ("barking", "chimes", "loudly", "rang",
+    "zigged")]
     ['bark', 'chime', 'loud', 'ring', 'zig']
     """
     if word in irregular:

@@ -1,4 +1,4 @@
-"""How alike are two short texts about sound, judged by their words alone? The default text encoder: no network, no download.
+"""How alike are two short texts about sound, judged by their words alone? The default: no network, no download.
 
 A text is a sum over its words and known phrases of unit vectors ``u``, each weighted by how much the word says::
 
@@ -6,14 +6,16 @@ A text is a sum over its words and known phrases of unit vectors ``u``, each wei
     u(r)         = normalise( w_lemma e(lemma)  +  w_sense sum_s e(s) / sqrt(S)  +  w_related sum_t e(t) / sqrt(T)
                               +  w_grams sum_g e(g) / sqrt(G) )
 
-with the S senses of the run in the thesaurus, the T senses related to those, and the G character n-grams (3 to 5 letters of
-``^lemma$``), which carry spelling variants and words that the thesaurus does not have. Each sense has an axis of its own; lemmas
-and n-grams share the other axes by a signed hash (Weinberger et al., 2009, "Feature Hashing for Large Scale Multitask
-Learning", ICML). A phrase (``car horn``) also counts its words, less. ``weight`` plays the part of an inverse document
-frequency without a corpus: function words and words that fit any recording count little (``common_words.tsv``).
+with the S senses of the run in the thesaurus, the T senses related to those, and the G character n-grams (3 to 5
+letters of ``^lemma$``), which carry spelling variants and words that the thesaurus does not have. Each sense has an
+axis of its own; lemmas and n-grams share the other axes by a signed hash (Weinberger et al., 2009, "Feature Hashing
+for Large Scale Multitask Learning", ICML). A phrase (``car horn``) also counts its words, less. ``weight`` plays
+the part of an inverse document frequency without a corpus: function words and words that fit any recording count
+little (``common_words.tsv``).
 
-Conventions: deterministic on every machine (BLAKE2b, not Python's ``hash``); order of words is ignored, but the word after a
-negation (``no``, ``not``, ``without``, ``lacking``) keeps only its own axis ``not:word``, so that "without pitch" does not match "pitch".
+Conventions: deterministic on every machine (BLAKE2b, not Python's ``hash``); order of words is ignored, but the
+word after a negation (``no``, ``not``, ``without``, ``lacking``) keeps only its own axis ``not:word``, so that
+"without pitch" does not match "pitch".
 """
 
 from __future__ import annotations
@@ -52,8 +54,8 @@ class LexicalWeights:
 
     lemma: float = 0.6
     sense: float = 1.0
-    related: float = 0.5
-    grams: float = 0.35
+    related: float = 0.6
+    grams: float = 0.3
     phrase_word: float = 0.4
     dim: int = 2048
 
@@ -87,7 +89,8 @@ class LexicalEncoder:
         for row, text in enumerate(listed):
             for (key, weight), count in Counter(self._weighted(text)).items():
                 vectors[row] += weight * np.sqrt(count) * self._unit(key)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
 
     def _weighted(self, text: str) -> Iterator[tuple[str, float]]:
         """Yield the key and weight of each run of words, and of the words inside phrases."""

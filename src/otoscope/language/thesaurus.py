@@ -1,8 +1,9 @@
 """Which words mean the same? Senses from ``thesaurus.tsv``, looked up by word or by a run of words.
 
-A sense is a row of the table: words that mean nearly the same (``dog; canine; hound``) and senses that are related to it
-(``bark`` is related to ``dog``). A run of up to :data:`LONGEST` words is looked up by its lemmas written together, so ``tick-tock``,
-``tick tock`` and ``ticktock`` are one entry, and so are ``door bell`` and ``doorbell``. A closed compound that the table does not
+A sense is a row of the table: words that mean nearly the same (``dog; canine; hound``) and senses that are related
+to it (``bark`` is related to ``dog``). A run of up to :data:`LONGEST` words is looked up by its lemmas written
+together, so ``tick-tock``, ``tick tock`` and ``ticktock`` are one entry, and so are ``door bell`` and ``doorbell``.
+A closed compound that the table does not
 have (``dogbarks``, a habit of file names) is cut in two where both parts are known.
 """
 

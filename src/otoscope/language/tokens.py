@@ -1,6 +1,7 @@
 """Which words does a text hold? Letters only, lower case, accents removed; file-name habits undone.
 
-``Rain_06``, ``DogBark``, ``20070812.rooster``, ``tick-tock``: words are split at anything that is not a letter and where a lower-case letter meets
+``Rain_06``, ``DogBark``, ``20070812.rooster``, ``tick-tock``: words are split at anything that is not a letter and
+where a lower-case letter meets
 a capital. Numbers are dropped except single digits (the names of spoken digits), unless nothing else is left.
 """
 

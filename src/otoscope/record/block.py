@@ -96,6 +96,11 @@ class BlockRows:
         """Count clips that could not be used."""
         self.failures.extend(failures)
 
+    @property
+    def all_failed_in_network(self) -> bool:
+        """Whether the network failed on clips of this block and on none succeeded."""
+        return not self._ranked and any(failure.stage == "forward" for failure in self.failures)
+
     def drop(self, row: int) -> None:
         """Forget the windows of a clip that failed half-way."""
         if self._open is not None and self._open.row == row:

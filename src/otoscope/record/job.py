@@ -110,11 +110,22 @@ def compute(job: Job, blocks: Sequence[Block]) -> Iterator[Block]:
     by_index = {block.index: block for block in blocks}
     with lent(job.model), meter(len(rows), "recording") as done:
         hearing = _Hearing(job)
+        waiting: list[BlockRows] = []
         for index, parts in groupby(stream, key=lambda batch: _block_of(batch, job.config.block)):
-            block = by_index[index]
-            _write(job, hearing.block(block, parts))
-            yield block
-            done(block.stop - block.start)
+            heard = hearing.block(by_index[index], parts)
+            waiting.append(heard)
+            if not heard.all_failed_in_network:
+                yield from _written(job, waiting)
+            done(heard.block.stop - heard.block.start)
+        yield from _written(job, waiting)
+
+
+def _written(job: Job, waiting: list[BlockRows]) -> Iterator[Block]:
+    """Write and yield the waiting blocks; a block that failed as a whole waits until a later clip succeeds."""
+    while waiting:
+        rows = waiting.pop(0)
+        _write(job, rows)
+        yield rows.block
 
 
 def _block_of(batch: Batch, size: int) -> int:

@@ -96,8 +96,7 @@ def _match(model: AudioModel, modules: Mapping[str, nn.Module], pattern: str) ->
     if not names and "." in path:
         path, attribute = path.rsplit(".", 1)
         names, selector = _fitting(path, modules), (attribute, *selector)
-        if not attribute.isidentifier() or any(symbol in attribute for symbol in "*?"):
-            return []
+        names = [name for name in names if attribute.isidentifier() and not hasattr(modules[name], attribute)]
     globbed = any(symbol in path for symbol in "*?")
     return [Layer(_named(name, selector), name, selector, globbed) for name in names]
 

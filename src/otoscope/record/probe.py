@@ -6,7 +6,6 @@ once, is an error; one that a glob found is left out and reported.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from otoscope.models.geometry import Geometry
 from otoscope.record.axes import infer_axes
 from otoscope.record.hooks import capturing, lent, tensor_of
 from otoscope.record.layers import Layer, modules_of, select, with_selector
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_LENGTH_S = 2.0
 _ATTRIBUTES = ("last_hidden_state", "logits")
@@ -123,8 +120,8 @@ def run(model: AudioModel, waveform: Tensor, lengths: Tensor | None = None) -> T
     return output
 
 
-def probe(model: AudioModel, layers: tuple[Layer, ...]) -> tuple[tuple[ProbedLayer, ...], tuple[str, ...]]:
-    """Return what each layer gives, in the order in which they fire, and notes on layers left out.
+def probe(model: AudioModel, layers: tuple[Layer, ...]) -> tuple[tuple[ProbedLayer, ...], dict[str, str]]:
+    """Return what each layer gives, in the order in which they fire, and why which globbed layers were left out.
 
     Raises
     ------
@@ -136,20 +133,19 @@ def probe(model: AudioModel, layers: tuple[Layer, ...]) -> tuple[tuple[ProbedLay
     n_samples = probe_samples(model)
     with lent(model):
         first = _forward(model, layers, 1, n_samples)
-        notes = [note for layer in layers if (note := _unfit(layer, first))]
-        usable = [layer for layer in first.outputs if not _unfit(layer, first)]
+        left_out = {layer.name: reason for layer in layers if (reason := _unfit(layer, first))}
+        usable = [layer for layer in first.outputs if layer.name not in left_out]
         if not usable:
-            raise HookError("none of these layers can be recorded: " + "; ".join(notes))
+            shown = "; ".join(f"{name} {reason}" for name, reason in left_out.items())
+            raise HookError(f"none of these layers can be recorded: {shown}")
         outputs = {_selected(layer, first.outputs[layer]): first.outputs[layer] for layer in usable}
         shapes = {layer: tuple(tensor_of(layer, output).shape) for layer, output in outputs.items()}
         geometries = _geometries(model, shapes, n_samples)
-    for note in notes:
-        logger.warning("left out: %s", note)
     modules = modules_of(model)
     probed = (
         ProbedLayer(layer, shape, geometries[layer], _kind(modules, layer)) for layer, shape in shapes.items()
     )
-    return tuple(probed), tuple(notes)
+    return tuple(probed), left_out
 
 
 def _kind(modules: dict[str, nn.Module], layer: Layer) -> str:
@@ -171,19 +167,25 @@ def _unfit(layer: Layer, heard: _Pass) -> str:
     count = heard.counts.get(layer, 0)
     reason = ""
     if count == 0:
-        reason = (
-            f"{layer.name} did not run in a forward pass (not called, or its weights are used without it)"
-        )
+        reason = "did not run in a forward pass (not called, or its weights are used without it)"
     elif count > 1:
-        reason = f"{layer.name} ran {count} times in one forward pass, so its output is not one activation"
+        reason = f"ran {count} times in one forward pass, so its output is not one activation"
     else:
-        output = heard.outputs[layer]
-        shape = tuple(tensor_of(_selected(layer, output), output).shape)
-        if len(shape) not in (2, 3, 4):
-            reason = f"{layer.name} gives shape {shape}; 2 to 4 axes are understood"
+        reason = _odd_output(layer, heard.outputs[layer])
     if reason and not layer.globbed:
-        raise HookError(reason + ". Name the module before or after it.")
+        raise HookError(f"layer {layer.name} {reason}. Name the module before or after it.")
     return reason
+
+
+def _odd_output(layer: Layer, output: Any) -> str:
+    found = select(output, _selected(layer, output).selector)
+    if not isinstance(found, Tensor):
+        return (
+            f"gave {type(output).__name__} without a tensor: add a selector such as [0] or .last_hidden_state"
+        )
+    if found.ndim not in (2, 3, 4):
+        return f"gave shape {tuple(found.shape)}; 2 to 4 axes are understood"
+    return "" if found.is_floating_point() else f"gave {found.dtype}, not floating-point numbers"
 
 
 def _selected(layer: Layer, output: Any) -> Layer:
@@ -194,7 +196,6 @@ def _selected(layer: Layer, output: Any) -> Layer:
     for candidate in () if layer.selector else candidates:
         if isinstance(select(output, candidate), Tensor):
             return with_selector(layer, candidate)
-    tensor_of(layer, output)
     return layer
 
 

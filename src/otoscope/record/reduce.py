@@ -101,8 +101,8 @@ def silent_frames(
     total = np.concatenate([np.zeros((len(sounding), 1), np.int64), np.cumsum(sounding, axis=1)], axis=1)
     times = geometry.times_s()
     last = total.shape[1] - 1
-    begin = np.clip(np.floor((times - half) * sample_rate), 0, last).astype(np.int64)
-    end = np.clip(np.ceil((times + half) * sample_rate), 0, last).astype(np.int64)
+    begin = np.clip(np.floor((times - half) * sample_rate + 1e-6), 0, last).astype(np.int64)
+    end = np.clip(np.ceil((times + half) * sample_rate - 1e-6), 0, last).astype(np.int64)
     return np.asarray(total[:, end] == total[:, begin])
 
 

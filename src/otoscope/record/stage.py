@@ -70,7 +70,9 @@ def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfi
     config = config or RecordConfig()
     if not len(clips):
         raise EmptyDataError(f"{clips.spec} holds no clip")
-    layers, notes = probe(model, resolve(model, config.layers))
+    layers, left_out_layers = probe(model, resolve(model, config.layers))
+    for name, reason in left_out_layers.items():
+        logger.warning("layer %s is left out: it %s", name, reason)
     identity = identify(model, clips, layers, config, Path(out))
     run = runs.create(Path(out), identity)
     if runs.is_done(run, STAGE, VERSION, config.identity(), _inputs(identity)):
@@ -91,7 +93,7 @@ def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfi
         "evidence_clips": len(rows),
         "evidence_clips_left_out": left_out,
         "evidence_clips_shortened": shortened,
-        "layers_left_out": list(notes),
+        "layers_left_out": left_out_layers,
     }
     outputs = ["clips.parquet", "neurons.parquet", "evidence"]
     runs.commit_stage(run, STAGE, VERSION, config.identity(), _inputs(identity), outputs, counted)

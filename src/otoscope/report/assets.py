@@ -15,7 +15,7 @@ from pathlib import Path
 from otoscope.audio import read as audio_read
 from otoscope.errors import AudioFileError
 from otoscope.report import pictures
-from otoscope.report.views import FailureView, RankedClip
+from otoscope.report.views import FailureView
 
 SOUND_TYPES = {".mp3": "audio/mpeg", ".opus": "audio/ogg; codecs=opus", ".ogg": "audio/ogg"}
 _TAG_BYTES = 64
@@ -77,20 +77,25 @@ class Assets:
         return sum(bool(one.sound) for one in self.by_row.values())
 
 
-def best_ranks(shown: Iterable[Sequence[RankedClip]]) -> dict[int, int]:
+def best_ranks(shown: Iterable[Sequence[int]]) -> dict[int, int]:
     """Return ``{row: best rank}`` of the clips in these lists, the most important first.
 
     Parameters
     ----------
-    shown : iterable of ranked clips
-        One list per neuron and pole.
+    shown : iterable of rows
+        One list per neuron and pole, the extreme first.
+
+    Examples
+    --------
+    >>> best_ranks([[5, 2], [2, 9], [5, 7]])
+    {5: 1, 2: 1, 7: 2, 9: 2}
     """
     best: dict[int, int] = {}
     uses: dict[tuple[int, int], int] = {}
-    for ranked in shown:
-        for clip in ranked:
-            best[clip.row] = min(best.get(clip.row, clip.rank), clip.rank)
-            uses[clip.row, clip.rank] = uses.get((clip.row, clip.rank), 0) + 1
+    for rows in shown:
+        for rank, row in enumerate(rows, start=1):
+            best[row] = min(best.get(row, rank), rank)
+            uses[row, rank] = uses.get((row, rank), 0) + 1
     ordered = sorted(best, key=lambda row: (best[row], -uses[row, best[row]], row))
     return {row: best[row] for row in ordered}
 

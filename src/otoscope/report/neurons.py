@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,15 +94,12 @@ def read_layer(data: RunData, name: str) -> LayerData:
     )
 
 
-def neuron_views(data: RunData, name: str, *, alpha: float, n_clips: int) -> Iterator[NeuronView]:
-    """Yield the views of a layer's neurons, with at most ``n_clips`` ranked clips per pole."""
-    layer = read_layer(data, name)
-    for row in layer.neurons:
-        yield neuron_view(layer, row, alpha=alpha, n_clips=n_clips)
-
-
 def neuron_view(layer: LayerData, row: Mapping[str, Any], *, alpha: float, n_clips: int) -> NeuronView:
-    """Return the view of the neuron of this ``row`` of ``neurons.parquet``."""
+    """Return the view of the neuron of this ``row`` of ``neurons.parquet``.
+
+    It has ``n_clips`` ranked clips per pole; half as many at the low end of an unsigned neuron, none where it is
+    dead.
+    """
     index = row["index"]
     found = [_description(one, layer.control_bar, alpha) for one in layer.descriptions.get(index, [])]
     verdicts = [one.verdict for one in found] or ["dead" if row["dead"] else "undescribed"]
@@ -118,8 +115,8 @@ def neuron_view(layer: LayerData, row: Mapping[str, Any], *, alpha: float, n_cli
         std=number(row["std"]),
         share_positive=number(row["share_positive"]),
         descriptions=tuple(sorted(found, key=lambda one: POLES.index(one.pole))),
-        top=ranked_clips(layer, "top", index, n_clips),
-        bottom=ranked_clips(layer, "bottom", index, n_clips),
+        top=() if row["dead"] else ranked_clips(layer, "top", index, n_clips),
+        bottom=() if row["dead"] else ranked_clips(layer, "bottom", index, n_clips if row["signed"] else -(-n_clips // 2)),
         histogram=_histogram(layer.evidence, index),
         confounds=tuple(Confound(m, number(r[index]), n) for m, (r, n) in layer.confounds.items()),
         verdict=min(verdicts, key=VERDICTS.index),

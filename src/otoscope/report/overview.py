@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from otoscope import __version__
-from otoscope.report.neurons import control_bar
+from otoscope.report.neurons import control_bar, verdict
 from otoscope.report.reading import RunData, failures
 from otoscope.report.views import (
+    VERDICTS,
     ConceptCount,
-    Confound,
     ConfoundChart,
     Fact,
     LayerView,
@@ -26,19 +26,20 @@ from otoscope.store.run import read_stage
 STRONG = 0.5
 _BIN = 0.05
 _N_CONCEPTS = 18
+_SIGNIFICANT = pl.col("verdict").is_in(VERDICTS[:2])
+
+Confounds = Mapping[str, Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]]
 
 
-def overview_view(
-    data: RunData, confounds: Sequence[tuple[str, Sequence[tuple[Confound, ...]]]], *, alpha: float, title: str | None
-) -> OverviewView:
+def overview_view(data: RunData, confounds: Confounds, *, alpha: float, title: str | None) -> OverviewView:
     """Return the overview of a run.
 
     Parameters
     ----------
     data : RunData
         The run.
-    confounds : sequence of (layer, confounds of each live neuron)
-        As in the neurons' views.
+    confounds : dict of layer to dict of measure to array (neuron,)
+        Rank correlations of each layer's neurons, NaN for dead ones.
     alpha : float
         False discovery rate at which a description counts as significant.
     title : str or None
@@ -73,16 +74,28 @@ def overview_view(
 
 
 def judged(data: RunData, alpha: float) -> pl.DataFrame:
-    """Return the descriptions with two more columns, ``significant`` and ``above_control`` (bool)."""
+    """Return the descriptions with two more columns: ``verdict`` and ``above_control`` (bool)."""
     if data.descriptions.is_empty():
         return data.descriptions
     bars = {one.name: control_bar(data.descriptions, one.name) for one in data.run.layers}
+    needed = data.descriptions.select("layer", "testable", "q", "heldout_pearson")
+    verdicts = [verdict(row, bars[row["layer"]], alpha) for row in needed.iter_rows(named=True)]
     bar = pl.col("layer").replace_strict(bars, default=None, return_dtype=pl.Float64)
-    clean = data.descriptions.with_columns(pl.col("q", "heldout_pearson", "control_pearson").fill_nan(None))
-    return clean.with_columns(
-        significant=(pl.col("testable").fill_null(False) & (pl.col("q") <= alpha)).fill_null(False),
-        above_control=pl.col("heldout_pearson") > bar,
-    )
+    clean = data.descriptions.with_columns(pl.col("heldout_pearson", "control_pearson").fill_nan(None))
+    return clean.with_columns(verdict=pl.Series(verdicts), above_control=pl.col("heldout_pearson") > bar)
+
+
+def best_first(data: RunData, alpha: float) -> list[int]:
+    """Return the global numbers of all neurons: best verdict first, then the highest held-out score."""
+    described = judged(data, alpha)
+    best: dict[int, tuple[int, float]] = {}
+    for neuron, dead in data.neurons.select("neuron", "dead").iter_rows():
+        best[neuron] = (VERDICTS.index("dead" if dead else "undescribed"), 0.0)
+    if not described.is_empty():
+        for neuron, said, heldout in described.select("neuron", "verdict", "heldout_pearson").iter_rows():
+            place = (VERDICTS.index(said), -(heldout if heldout is not None else -1.0))
+            best[neuron] = min(best[neuron], place)
+    return sorted(best, key=lambda neuron: (best[neuron], neuron))
 
 
 def _layer(data: RunData, described: pl.DataFrame, name: str) -> LayerView:
@@ -91,11 +104,11 @@ def _layer(data: RunData, described: pl.DataFrame, name: str) -> LayerView:
     counts: dict[str, Any] = {"n_described": 0, "n_significant": 0, "n_confirmed": 0, "share_above_control": None}
     words = described if described.is_empty() else described.filter(pl.col("layer") == name)
     if not words.is_empty():
-        good = pl.col("significant")
+        good = words.filter(_SIGNIFICANT)
         counts = {
             "n_described": words["index"].n_unique(),
-            "n_significant": words.filter(good)["index"].n_unique(),
-            "n_confirmed": words.filter(good & pl.col("above_control"))["index"].n_unique(),
+            "n_significant": good["index"].n_unique(),
+            "n_confirmed": good.filter(verdict="confirmed")["index"].n_unique(),
             "share_above_control": words["above_control"].mean(),
         }
     return LayerView(
@@ -135,28 +148,23 @@ def _scores(described: pl.DataFrame) -> ScoreChart | None:
 def _concepts(described: pl.DataFrame) -> tuple[ConceptCount, ...]:
     if described.is_empty():
         return ()
-    good = described.filter("significant").group_by("concept")
+    good = described.filter(_SIGNIFICANT).group_by("concept")
     high = (pl.col("pole") == "high").sum()
     table = good.agg(n_high=high, n=pl.len()).sort(["n", "concept"], descending=[True, False]).head(_N_CONCEPTS)
     return tuple(ConceptCount(str(c), int(h), int(n - h)) for c, h, n in table.iter_rows())
 
 
-def _confound_chart(
-    confounds: Sequence[tuple[str, Sequence[tuple[Confound, ...]]]],
-) -> ConfoundChart | None:
-    measures = tuple(one.measure for one in next((c[0] for _, c in confounds if c), ()))
+def _confound_chart(confounds: Confounds) -> ConfoundChart | None:
+    measures = tuple(dict.fromkeys(measure for found in confounds.values() for measure in found))
     if not measures:
         return None
-    shares = tuple(
-        tuple(_strong_share([neuron[i].r for neuron in neurons]) for i in range(len(measures)))
-        for _, neurons in confounds
-    )
-    return ConfoundChart(tuple(name for name, _ in confounds), measures, shares, STRONG)
+    shares = tuple(tuple(_strong_share(found[one]) for one in measures) for found in confounds.values())
+    return ConfoundChart(tuple(confounds), measures, shares, STRONG)
 
 
-def _strong_share(correlations: list[float | None]) -> float | None:
-    known = [abs(r) for r in correlations if r is not None]
-    return sum(r >= STRONG for r in known) / len(known) if known else None
+def _strong_share(r: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
+    known = np.abs(r[np.isfinite(r)])
+    return float((known >= STRONG).mean()) if len(known) else None
 
 
 def _facts(data: RunData) -> tuple[Fact, ...]:

@@ -9,7 +9,7 @@ over bins is the frame's mean square under the window, so a full-scale sine sums
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,4 +56,4 @@ def _power(mono: Tensor, window: Tensor) -> Tensor:
     padded = functional.pad(mono[:, None], (half, half), mode=mode)[:, 0]
     spectrum = torch.stft(padded, window.numel(), HOP, window=window, center=False, return_complex=True)
     scale = 2.0 / (window.numel() * window.square().sum())
-    return cast(Tensor, (spectrum.real.square() + spectrum.imag.square()) * scale)
+    return (spectrum.real.square() + spectrum.imag.square()) * scale

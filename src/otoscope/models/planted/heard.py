@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from otoscope.models.planted.front_end import FINE, SAMPLE_RATE
 from otoscope.models.planted.pitch import TINY, probabilities
 
 AUDIBLE_DB, AUDIBLE_WIDTH_DB = -60.0, 2.0
@@ -63,7 +64,7 @@ class Heard:
     @cached_property
     def pitch_probability(self) -> Tensor:
         """Probability of each candidate pitch, ``(clip, candidate, frame)``; see :mod:`.pitch`."""
-        return probabilities(self.fine, self.frequency_hz)
+        return probabilities(self.fine, SAMPLE_RATE / FINE)
 
 
 def smooth(trace: Tensor, kernel: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ estimator for speech and music, J. Acoust. Soc. Am. 124, much simplified.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cache
 
 import torch
@@ -43,15 +44,15 @@ def _comb(n_bins: int, bin_hz: float) -> Tensor:
     return comb.float()
 
 
-def probabilities(fine: Tensor, frequency_hz: Tensor) -> Tensor:
+def probabilities(fine: Tensor, bin_hz: float) -> Tensor:
     """Return the probability of each candidate pitch, ``(clip, candidate, frame)``."""
     magnitude = torch.sqrt(fine + TINY)
     magnitude = magnitude / torch.linalg.vector_norm(magnitude, dim=1, keepdim=True)
-    comb = _comb(magnitude.shape[1], float(frequency_hz[1])).to(magnitude)
+    comb = _comb(magnitude.shape[1], bin_hz).to(magnitude.device, magnitude.dtype)
     return torch.softmax(SHARPNESS * torch.matmul(comb, magnitude), dim=1)
 
 
 def between(probability: Tensor, low_hz: float, high_hz: float) -> Tensor:
     """Return the probability ``(clip, frame)`` that the pitch lies in [low_hz, high_hz)."""
-    inside = torch.tensor([low_hz <= pitch < high_hz for pitch in candidates_hz()])
-    return probability[:, inside.to(probability.device)].sum(dim=1)
+    first, last = (bisect_left(candidates_hz(), edge) for edge in (low_hz, high_hz))
+    return probability[:, first:last].sum(dim=1)

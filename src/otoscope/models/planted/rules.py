@@ -7,7 +7,7 @@ is 0. Below, P is the fine spectrogram, a the amplitude, g the audibility gate (
     family        rule               value
     band_energy   low_band           g * share of P below 300 Hz
                   high_band          g * share of P above 3500 Hz
-    onset         onset              rise of a within 20 ms as a share of its maximum nearby, above 0.35, fading in 60 ms
+    onset         onset              rise of a within 20 ms over its maximum nearby, above 0.35; fades in 60 ms
     am_rate       slow_modulation    2 * autocorrelation of a at lags of 1/6 to 2/3 s, less fast_modulation
                   fast_modulation    modulation depth of a at 8-20 Hz, less that at 2-5.5 Hz
     noisiness     noisy, tonal       local flatness of P (see Heard.flatness_db) above -6 / below -10 dB
@@ -16,7 +16,8 @@ is 0. Below, P is the fine spectrogram, a the amplitude, g the audibility gate (
     level         loud, quiet        level above -18 dB / below -50 dB of full scale
     steadiness    steady             g * exp(-change of level and of spectral centroid over 200 ms)
 
-Adding a rule: a function here, a row in :data:`RULES`, its words in ``words.py``, and ``calibrate.py`` run again.
+Adding a rule: a function here, a row in :data:`RULES`, its words in ``words.py``, ``RULES_VERSION``
+raised, and ``calibration.write()`` run again.
 """
 
 from __future__ import annotations

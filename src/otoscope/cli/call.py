@@ -1,0 +1,67 @@
+"""Run one command's function under typer, and say in one sentence what went wrong where something did."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from contextlib import ExitStack
+
+import typer
+
+from otoscope.errors import InputError, OtoscopeError
+from otoscope.progress import shown
+from otoscope.registry import load
+
+
+def call(name: str, target: str, arguments: list[str]) -> int:
+    """Run the command ``name`` whose function (or typer app) is ``target``; return the exit code."""
+    command = load(target)
+    app = command if isinstance(command, typer.Typer) else _app(command)
+    quiet = "--quiet" in arguments
+    with ExitStack() as stack:
+        stack.enter_context(shown(not quiet))
+        _log_to_stderr(logging.ERROR if quiet else logging.WARNING)
+        try:
+            code = app(arguments, prog_name=f"otoscope {name}", standalone_mode=False)
+        except OtoscopeError as error:
+            return _explain(error)
+        except KeyboardInterrupt:
+            sys.stderr.write("otoscope: interrupted; what was finished is kept, the same command continues\n")
+            return 130
+        except Exception as error:  # noqa: BLE001 - typer's own usage errors have several roots across its versions
+            return _usage_or_bug(error)
+    return code if isinstance(code, int) else 0
+
+
+def _app(function: object) -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(function)  # type: ignore[type-var]
+    return app
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("otoscope: %(message)s"))
+    logger = logging.getLogger("otoscope")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+
+
+def _explain(error: OtoscopeError) -> int:
+    sys.stderr.write(f"otoscope: {error}\n")
+    if os.environ.get("OTOSCOPE_TRACEBACK"):
+        traceback.print_exception(error)
+    return 2 if isinstance(error, InputError) else 1
+
+
+def _usage_or_bug(error: Exception) -> int:
+    if hasattr(error, "format_message"):  # a usage error of typer
+        sys.stderr.write(f"otoscope: {error.format_message()} (see --help)\n")
+        return 2
+    if type(error).__name__ in ("Exit", "Abort"):
+        return int(getattr(error, "exit_code", 1))
+    traceback.print_exception(error)
+    sys.stderr.write(f"otoscope: this is a bug in Otoscope ({type(error).__name__}); please report it\n")
+    return 1

@@ -1,0 +1,74 @@
+"""``otoscope COMMAND ...``: find the command's file, run it, turn errors into sentences and exit codes.
+
+Exit codes: 0 done, 1 the work failed, 2 the call cannot be understood. stdout holds the result, stderr everything
+else. A command's module is imported only when it is called, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from otoscope import __version__
+
+#: command -> (module:function, what it does)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": (
+        "otoscope.cli.demo:demo",
+        "the main job on built-in sounds and networks, offline, within a minute",
+    ),
+    "train": ("otoscope.cli.train:train", "train a classifier on a collection of sounds"),
+    "layers": (
+        "otoscope.cli.layers:layers",
+        "show a network's layers: shapes, neurons, where they lie in time",
+    ),
+    "doctor": (
+        "otoscope.cli.doctor:doctor",
+        "check a network and sounds before recording; estimate the cost",
+    ),
+    "dissect": ("otoscope.cli.dissect:dissect", "record, caption, describe and report in one go"),
+    "record": ("otoscope.cli.record:record", "run a network over sounds and keep what its neurons do"),
+    "caption": ("otoscope.cli.caption:caption", "put the sounds of a run into words"),
+    "describe": ("otoscope.cli.describe:describe", "put the neurons of a run into words, with scores"),
+    "report": ("otoscope.cli.report:report", "write a run as one page that plays"),
+    "export": ("otoscope.cli.export:export", "write a run's tables as json, csv or parquet"),
+    "study": ("otoscope.cli.study:study", "measure the descriptions against known truth"),
+    "data": ("otoscope.cli.data:data", "download and look at collections of sounds"),
+}
+
+USAGE = "Usage: otoscope COMMAND [OPTIONS]   |   otoscope COMMAND --help   |   otoscope --version"
+
+
+def help_text() -> str:
+    """Return what ``otoscope --help`` prints."""
+    width = max(len(name) for name in COMMANDS)
+    rows = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
+    return (
+        f"Otoscope {__version__}: look inside networks that listen.\n\n{USAGE}\n\nCommands:\n{rows}\n\n"
+        "MODEL is demo:, planted:, hf:NAME, py:module:factory, or a folder made by train.\n"
+        "DATA is esc50:PATH, fsdd:PATH, folder:PATH, csv:FILE or sounds:N.\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; return the exit code."""
+    name = arguments[0] if arguments else "--help"
+    if name in ("--help", "-h", "help"):
+        sys.stdout.write(help_text())
+        return 0
+    if name in ("--version", "-V"):
+        sys.stdout.write(f"otoscope {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        from otoscope.errors import UnknownNameError
+
+        sys.stderr.write(f"otoscope: {UnknownNameError.of('command', name, COMMANDS)}\n{USAGE}\n")
+        return 2
+    from otoscope.cli.call import call
+
+    return call(name, COMMANDS[name][0], arguments[1:])

@@ -1,0 +1,74 @@
+"""``otoscope record MODEL --data D --out RUN``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import print_json, print_lines
+
+
+def record(
+    model: options.Model,
+    data: options.Data,
+    out: options.Out,
+    layers: Annotated[
+        list[str] | None, typer.Option(help="names or globs; '*' = what the network declares")
+    ] = None,
+    pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
+    store: Annotated[str | None, typer.Option(help="pooled or topk")] = None,
+    counts: Annotated[str | None, typer.Option(help="clip or none")] = None,
+    channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
+    folds: options.Folds = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Run a network over sounds once and keep what its neurons do. A killed run continues with the same command."""
+    from otoscope.record.config import RecordConfig
+    from otoscope.record.layers import resolve
+    from otoscope.record.stage import record as run_stage
+
+    clips = options.open_clips(data, folds, split, limit)
+    network = options.open_network(model, device)
+    config = options.configured(
+        RecordConfig,
+        settings,
+        layers=tuple(layers) if layers else None,
+        pooling=pooling,
+        store=store,
+        counts=counts,
+        channels=channels,
+        seed=seed,
+    )
+    if dry_run:
+        names = [layer.name for layer in resolve(network, config.layers)]
+        print_json({"clips": len(clips), "layers": names, "out": out, "config": config.identity()})
+        return
+    run = run_stage(network, clips, out, config)
+    neurons, table = run.neurons(), run.clips()
+    result = {
+        "run": run.root,
+        "layers": len(run.layers),
+        "neurons": neurons.height,
+        "dead": int(neurons["dead"].sum()),
+        "clips": table.height,
+        "failed": int((table["status"] == "failed").sum()),
+    }
+    if json:
+        print_json(result)
+    else:
+        print_lines(
+            [
+                "{run}: {neurons} neurons in {layers} layers ({dead} dead), {clips} clips ({failed} failed)".format(
+                    **result
+                )
+            ]
+        )

@@ -1,0 +1,73 @@
+"""Which clips excite a neuron most, in order?
+
+Definition: clips sorted by activation, highest first. Conventions: activations are compared as float32, the
+precision they are recorded in; equal activations (a ReLU's zeros) are ordered by a seeded random order of the
+clips, the same for every neuron, never by file order. So each (activation, tie rank) pair is one distinct
+integer, and the result is the same on every device.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_KEYS_AT_ONCE = 2**20
+"""Sort keys (8 bytes each) held at a time: few enough to stay in a processor's cache."""
+
+
+def tie_order(n_clips: int, seed: int) -> Tensor:
+    """Return the seeded order in which tied clips are taken.
+
+    Parameters
+    ----------
+    n_clips : int
+    seed : int
+
+    Returns
+    -------
+    Tensor, int64 (clip,)
+        A permutation of the clips; of two tied clips the later one in it ranks higher.
+    """
+    return torch.randperm(n_clips, generator=torch.Generator().manual_seed(seed))
+
+
+def top_ranked(activations: Tensor, k: int, order: Tensor) -> Tensor:
+    """Return the ``k`` most activating clips of each neuron, highest first.
+
+    Parameters
+    ----------
+    activations : Tensor (clip, neuron)
+        Finite values.
+    k : int
+        1 to the number of clips.
+    order : Tensor, int64 (clip,)
+        From :func:`tie_order`.
+
+    Returns
+    -------
+    Tensor, int32 (neuron, k)
+        Clip positions.
+
+    Notes
+    -----
+    O(clip x neuron); working memory does not grow with the number of neurons.
+    """
+    n_clips, n_neurons = activations.shape
+    order = order.to(activations.device)
+    tie_rank = torch.empty_like(order)
+    tie_rank[order] = torch.arange(n_clips, device=order.device)
+    best = torch.empty((n_neurons, k), dtype=torch.int32, device=activations.device)
+    step = max(1, _KEYS_AT_ONCE // n_clips)
+    for start in range(0, n_neurons, step):
+        keys = _sort_keys(activations[:, start : start + step], tie_rank)
+        highest = keys.topk(k, dim=1).values.bitwise_and_(0xFFFFFFFF)
+        best[start : start + step] = order[highest]
+    return best
+
+
+def _sort_keys(activations: Tensor, tie_rank: Tensor) -> Tensor:
+    # A float32 read as an integer sorts like the float once the magnitude bits of negatives are flipped.
+    rows = activations.T.to(torch.float32, memory_format=torch.contiguous_format).contiguous() + 0.0
+    bits = rows.view(torch.int32)  # (neuron, clip)
+    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    return bits.long().bitwise_left_shift_(32).bitwise_or_(tie_rank)

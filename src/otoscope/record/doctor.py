@@ -1,0 +1,240 @@
+"""Is this network ready to be recorded on these sounds? Checked before hours are spent.
+
+Hooks must not change the logits nor the weights, every layer must fire, clicks and tones must be found where the
+geometry puts them, and the sounds must fit the network's rate and clip length. Time, memory and disk are estimated
+from a few real clips.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from otoscope.data.clips import Clips
+from otoscope.data.decode import Batch, Decoding, batches
+from otoscope.models.audio_model import AudioModel
+from otoscope.models.weights import hash_weights
+from otoscope.record.config import RecordConfig
+from otoscope.record.forward import Listener
+from otoscope.record.hooks import lent
+from otoscope.record.layers import resolve
+from otoscope.record.probe import ProbedLayer, noise, probe, probe_samples, run
+from otoscope.record.reduce import Wanted
+from otoscope.record.stimuli import Placed, place_layers
+
+CLIPS_TRIED = 32
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding.
+
+    Attributes
+    ----------
+    name : str
+        What was checked.
+    verdict : {"ok", "warning", "failed"}
+        ``failed`` means that a recording would be wrong or impossible.
+    detail : str
+        One sentence for a person.
+    figures : dict
+        The numbers behind it, JSON-able.
+    """
+
+    name: str
+    verdict: Literal["ok", "warning", "failed"]
+    detail: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def examine(model: AudioModel, clips: Clips, config: RecordConfig | None = None) -> tuple[Check, ...]:
+    """Return what was found, worst last where order allows; the model is given back as it was lent.
+
+    Parameters
+    ----------
+    model : AudioModel
+        The network.
+    clips : Clips
+        The sounds; the first 32, spread over the table, are decoded.
+    config : RecordConfig, optional
+        The recording that is planned.
+    """
+    config = config or RecordConfig()
+    before = hash_weights(model)
+    layers, left_out = probe(model, resolve(model, config.layers))
+    hooked = _check_logits(model, layers, config)
+    tried = clips.select(limit=CLIPS_TRIED)
+    decoding = Decoding(model.sample_rate, config.channels, config.quality, model.clip_length)
+    started = time.perf_counter()
+    heard = list(batches(tried, decoding, batch_size=config.batch_size))
+    decode_s = time.perf_counter() - started
+    return (
+        _check_layers(layers, left_out),
+        hooked,
+        _check_weights(before, hash_weights(model)),
+        _check_geometry(place_layers(model, layers), layers),
+        _check_sound(heard, len(tried), model),
+        _check_cost(model, clips, layers, config, heard, decode_s),
+    )
+
+
+def _check_layers(layers: tuple[ProbedLayer, ...], left_out: dict[str, str]) -> Check:
+    n_neurons = sum(one.n_neurons for one in layers)
+    figures = {"layers": len(layers), "neurons": n_neurons, "left_out": left_out}
+    detail = f"{len(layers)} layers with {n_neurons} neurons fire once in a forward pass"
+    if left_out:
+        listed = "; ".join(f"{name} {reason}" for name, reason in list(left_out.items())[:5])
+        return Check("layers", "warning", f"{detail}; {len(left_out)} left out: {listed}", figures)
+    return Check("layers", "ok", detail, figures)
+
+
+def _check_logits(model: AudioModel, layers: tuple[ProbedLayer, ...], config: RecordConfig) -> Check:
+    waveform = noise(model, 2, probe_samples(model))
+    with lent(model):
+        plain = run(model, waveform)
+        wanted = [Wanted("mean", True, 8, False) for _ in layers]
+        listener = Listener(model, layers, wanted)
+        listener.hear(_as_batch(waveform, model.sample_rate))
+        hooked = run(model, waveform)
+    equal = torch.equal(plain, hooked)
+    detail = (
+        "logits are bit-identical with and without hooks"
+        if equal
+        else "logits change when hooks are in place"
+    )
+    return Check("logits", "ok" if equal else "failed", detail)
+
+
+def _as_batch(waveform: torch.Tensor, sample_rate: int) -> Batch:
+    sound = waveform.cpu().numpy()
+    n, _, samples = sound.shape
+    seconds = np.full(n, samples / sample_rate)
+    return Batch(
+        rows=np.arange(n),
+        starts_s=np.zeros(n),
+        keep_s=np.stack([np.zeros(n), seconds], axis=1),
+        durations_s=seconds,
+        waveforms=sound,
+        lengths=np.full(n, samples),
+        source_rates=np.full(n, sample_rate),
+    )
+
+
+def _check_weights(before: str, after: str) -> Check:
+    if before == after:
+        return Check("weights", "ok", f"weights unchanged ({before[:12]})", {"hash": before})
+    return Check("weights", "failed", "the network changed its own weights or buffers in a forward pass")
+
+
+def _check_geometry(placed: tuple[Placed, ...], layers: tuple[ProbedLayer, ...]) -> Check:
+    wrong_time = [one.layer for one in placed if one.time_agrees is False]
+    wrong_pitch = [one.layer for one in placed if one.frequency_agrees is False]
+    approximate = [one.name for one in layers if one.geometry.approximate and one.geometry.n_time > 1]
+    figures = {
+        one.layer: {
+            "measured_stride_s": _number(one.stride_s),
+            "measured_offset_s": _number(one.offset_s),
+            "click_error_s": _number(one.error_s),
+            "tolerance_s": one.tolerance_s,
+            "tones_hz": [list(pair) for pair in one.tone_rows_hz],
+        }
+        for one in placed
+    }
+    timed = sum(one.time_agrees is not None for one in placed)
+    if wrong_time or wrong_pitch:
+        parts = (
+            [f"clicks are not where the geometry puts them in {', '.join(wrong_time)}"] if wrong_time else []
+        )
+        parts += (
+            [f"tones are not at their rows' frequency in {', '.join(wrong_pitch)}"] if wrong_pitch else []
+        )
+        return Check("geometry", "warning", "; ".join(parts), figures)
+    note = f"; {len(approximate)} inferred in proportion" if approximate else ""
+    return Check("geometry", "ok", f"clicks found in time in {timed} of {len(placed)} layers{note}", figures)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _check_sound(heard: list[Batch], n_tried: int, model: AudioModel) -> Check:
+    failures = [failure for batch in heard for failure in batch.failures]
+    rates = np.concatenate([batch.source_rates for batch in heard])
+    durations = np.concatenate([batch.durations_s for batch in heard])
+    figures = {
+        "tried": n_tried,
+        "failed": len(failures),
+        "rates_hz": sorted({int(rate) for rate in rates}),
+        "median_duration_s": float(np.median(durations)) if len(durations) else None,
+        "model_rate_hz": model.sample_rate,
+        "model_length_s": model.clip_length.length_s,
+    }
+    if len(failures) == n_tried:
+        return Check("sound", "failed", f"no clip can be decoded: {failures[0].reason}", figures)
+    if failures:
+        return Check("sound", "warning", f"{len(failures)} of {n_tried} clips cannot be decoded", figures)
+    low = [rate for rate in figures["rates_hz"] if rate < model.sample_rate]  # type: ignore[attr-defined]
+    if low:
+        text = (
+            f"sounds at {low[0]} Hz hold nothing above {low[0] // 2} Hz, "
+            f"the network hears up to {model.sample_rate // 2} Hz"
+        )
+        return Check("sound", "warning", text, figures)
+    length = model.clip_length.length_s
+    if length is not None and len(durations) and np.median(durations) < 0.5 * length:
+        text = (
+            f"half the clips are shorter than {np.median(durations):.2f} s; "
+            f"the network takes {length:g} s, the rest is padding"
+        )
+        return Check("sound", "warning", text, figures)
+    return Check("sound", "ok", f"{n_tried} clips decoded, rates {figures['rates_hz']} Hz", figures)
+
+
+def _check_cost(
+    model: AudioModel,
+    clips: Clips,
+    layers: tuple[ProbedLayer, ...],
+    config: RecordConfig,
+    heard: list[Batch],
+    decode_s: float,
+) -> Check:
+    full = [batch for batch in heard if len(batch.rows)]
+    if not full:
+        return Check("cost", "failed", "no estimate: nothing could be decoded")
+    wanted = [Wanted(config.pooling, config.counts == "clip", 8, config.skip_silence) for _ in layers]
+    with lent(model):
+        listener = Listener(model, layers, wanted, config.precision)
+        listener.hear(full[0])
+        started = time.perf_counter()
+        for batch in full[:3]:
+            listener.hear(batch)
+        forward_s = time.perf_counter() - started
+    n_forward = len({int(row) for batch in full[:3] for row in batch.rows})
+    n_decoded = len({int(row) for batch in full for row in batch.rows})
+    per_clip = max(forward_s / n_forward, decode_s / n_decoded)
+    n_neurons = sum(one.n_neurons for one in layers)
+    disk = (
+        len(clips)
+        * n_neurons
+        * (2 if config.dtype == "float16" else 4)
+        * (2 if config.counts == "clip" else 1)
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    figures = {
+        "forward_s_per_clip": forward_s / n_forward,
+        "decode_s_per_clip": decode_s / n_decoded,
+        "estimate_s": per_clip * len(clips),
+        "disk_bytes_before_compression": disk,
+        "peak_memory_bytes": peak,
+    }
+    detail = (
+        f"about {per_clip * len(clips):.0f} s for {len(clips)} clips, {disk / 1e6:.0f} MB on disk before compression, "
+        f"{peak / 1e6:.0f} MB of memory so far"
+    )
+    return Check("cost", "ok", detail, figures)

@@ -1,0 +1,99 @@
+"""Renders the page: one HTML file, nothing loaded from anywhere, and a policy that forbids it.
+
+Text reaches the page in two ways only: through templates that escape it, and as JSON whose ``<``, ``>`` and ``&``
+are escaped, which the script puts on the page as text. The Content-Security-Policy allows exactly our script and
+our style by their sha256, images and sounds from the page itself, and no connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+SCRIPTS = ("data.js", "player.js", "table.js", "panel.js", "app.js")
+STYLES = ("style.css", "neurons.css")
+_PLAIN_STYLE = "main[hidden]:not(.neurons) { display: block; }"
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates: escaping always on, an unknown name is an error."""
+    made = Environment(
+        loader=PackageLoader("otoscope.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    made.filters |= {
+        "pct": lambda value: f"{value:.2f}%",
+        "num": number_text,
+        "count": lambda value: f"{value:,}",
+        "plural": lambda n, noun: f"{n:,} {noun}" + ("" if n == 1 else "s"),
+        "urlencode_all": lambda text: quote(str(text), safe=""),
+    }
+    return made
+
+
+def number_text(value: float | None) -> str:
+    """Return a number as a person writes it: three significant digits, a real minus sign, a dash for None.
+
+    Examples
+    --------
+    >>> number_text(-0.12345), number_text(16000), number_text(None)
+    ('−0.123', '16000', '–')
+    """
+    if value is None:
+        return "–"
+    whole = float(value).is_integer() and abs(value) < 1e9
+    shown = str(int(value)) if whole else f"{value:.3g}"
+    return shown.replace("-", "−")
+
+
+def asset_text(names: tuple[str, ...]) -> str:
+    """Return the packaged scripts or styles of these names, one after the other."""
+    folder = files("otoscope.report") / "templates"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+
+
+def content_hash(text: str) -> Markup:
+    """Return the source expression that allows exactly this inline script or style."""
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return Markup(f"'sha256-{digest}'")  # noqa: S704 base64 and quotes of ours, no text from outside
+
+
+def render(content: Mapping[str, Any], data: str) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    content : mapping
+        What the templates name: ``overview``, ``assets``, ``clips`` ...
+    data : str
+        From :func:`otoscope.report.payload.script_json`; already safe inside a script element.
+    """
+    script = f'(() => {{\n"use strict";\n{asset_text(SCRIPTS)}}})();\n'
+    style = asset_text(STYLES)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            **content,
+            data=Markup(data),  # noqa: S704 every < > & is escaped by script_json
+            script=Markup(script),  # noqa: S704 our own file
+            style=Markup(style),  # noqa: S704 our own file
+            plain_style=Markup(_PLAIN_STYLE),  # noqa: S704 our own text
+            script_hash=content_hash(script),
+            style_hash=content_hash(style),
+            plain_style_hash=content_hash(_PLAIN_STYLE),
+        )
+    )

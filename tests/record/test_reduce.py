@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from otoscope.data.decode import Batch
+from otoscope.errors import HookError
+from otoscope.models.geometry import Geometry
+from otoscope.record import pooling
+from otoscope.record.merge_windows import merge, place
+from otoscope.record.reduce import Reduction, Wanted, reduce_batch, take, valid_frames
+
+RATE = 100
+
+
+def batch(
+    lengths: list[int], n_samples: int = 100, rows: list[int] | None = None, starts: list[float] | None = None
+):
+    n = len(lengths)
+    begin = np.array(starts or [0.0] * n)
+    valid = np.array(lengths)
+    sound = np.random.default_rng(0).standard_normal((n, 1, n_samples)).astype(np.float32)
+    for i, length in enumerate(lengths):
+        sound[i, :, length:] = 0
+    return Batch(
+        rows=np.array(rows if rows is not None else range(n)),
+        starts_s=begin,
+        keep_s=np.stack([begin, begin + valid / RATE], axis=1),
+        durations_s=begin + valid / RATE,
+        waveforms=sound,
+        lengths=valid,
+        source_rates=np.full(n, RATE),
+    )
+
+
+GRID = Geometry(
+    "BCFT", n_frequency=3, n_time=10, stride_s=0.1, offset_s=0.05, frequency_hz=(100.0, 200.0, 400.0)
+)
+
+
+def wanted(kind: str = "mean", **changes: object) -> Wanted:
+    return Wanted(**{"pooling": kind, "counts": True, "n_bins": 10, "skip_silence": False, **changes})  # type: ignore[arg-type]
+
+
+def slow(output: np.ndarray, frames: int, kind: str) -> np.ndarray:
+    """Pool each clip and neuron by itself, in plain numpy."""
+    pooled = np.zeros(output.shape[:2])
+    for clip in range(output.shape[0]):
+        for neuron in range(output.shape[1]):
+            flat = np.sort(output[clip, neuron, :, :frames].ravel())[::-1]
+            tail = flat[: max(1, round(0.1 * flat.size))].mean()
+            pooled[clip, neuron] = {
+                "mean": flat.mean(),
+                "max": flat[0],
+                "tail": tail,
+                "first": output[clip, neuron, 0, 0],
+            }[kind]
+    return pooled
+
+
+@pytest.mark.parametrize("kind", sorted(pooling.GRID_POOLINGS))
+def test_pooling_equals_a_slow_rederivation_and_skips_padding(kind: str) -> None:
+    output = torch.randn(4, 5, 3, 10, generator=torch.Generator().manual_seed(0))
+    found = reduce_batch(output, GRID, batch([100, 100, 60, 100]), RATE, wanted(kind))
+    expected = slow(output.numpy(), 10, kind)
+    expected[2] = slow(output.numpy(), 6, kind)[2]
+    np.testing.assert_allclose(found.pooled.numpy(), expected, atol=1e-6)
+    assert found.positions.tolist() == [30, 30, 18, 30]
+    positive = (output.numpy() > 0).sum(axis=(2, 3)).astype(float)
+    positive[2] = (output.numpy()[2, :, :, :6] > 0).sum(axis=(1, 2))
+    np.testing.assert_array_equal(found.positives.numpy(), positive)
+
+
+def test_tokens_in_both_orders_and_prefix() -> None:
+    grid = torch.randn(2, 5, 3, 10, generator=torch.Generator().manual_seed(1))
+    prefix = torch.full((2, 2, 5), 99.0)
+    time_major = grid.permute(0, 3, 2, 1).flatten(1, 2)
+    frequency_major = grid.permute(0, 2, 3, 1).flatten(1, 2)
+    plain = reduce_batch(grid, GRID, batch([100, 70]), RATE, wanted("max"))
+    for order, tokens in (("time-major", time_major), ("frequency-major", frequency_major)):
+        geometry = Geometry("BNC", 2, 3, 10, order, 0.1, 0.05, (100.0, 200.0, 400.0))
+        found = reduce_batch(
+            torch.cat([prefix, tokens], dim=1), geometry, batch([100, 70]), RATE, wanted("max")
+        )
+        torch.testing.assert_close(found.pooled, plain.pooled)
+        torch.testing.assert_close(found.poles[0].peak_hz, plain.poles[0].peak_hz)
+        cls = reduce_batch(
+            torch.cat([prefix, tokens], dim=1), geometry, batch([100, 70]), RATE, wanted("cls")
+        )
+        assert (cls.pooled == 99).all()
+    with pytest.raises(HookError, match="special token"):
+        reduce_batch(grid, GRID, batch([100, 70]), RATE, wanted("cls"))
+
+
+def test_peaks_and_traces_stand_where_the_activation_is() -> None:
+    output = torch.zeros(1, 2, 3, 10)
+    output[0, 0, 2, 7] = 5.0
+    output[0, 1, 1, 3] = -4.0
+    found = reduce_batch(output, GRID, batch([100]), RATE, wanted())
+    high, low = found.poles
+    assert high.peak_s[0, 0] == pytest.approx(0.75) and high.peak_hz[0, 0] == 400.0
+    assert low.peak_s[0, 1] == pytest.approx(0.35) and low.peak_hz[0, 1] == 200.0
+    assert high.trace[0, 0].argmax() == 7 and low.trace[0, 1].argmin() == 3
+
+
+@pytest.mark.parametrize("n_bins", [1, 4, 10, 25])
+def test_bins_keep_the_extreme(n_bins: int) -> None:
+    traces = torch.randn(2, 3, 10, generator=torch.Generator().manual_seed(2))
+    high = pooling.into_bins(traces, n_bins, "high")
+    low = pooling.into_bins(traces, n_bins, "low")
+    assert high.shape == (2, 3, n_bins)
+    torch.testing.assert_close(high.amax(dim=2), traces.amax(dim=2))
+    torch.testing.assert_close(low.amin(dim=2), traces.amin(dim=2))
+
+
+def test_one_sample_clip_keeps_one_frame() -> None:
+    assert valid_frames(batch([1]), GRID, RATE) == [(0, 1)]
+
+
+def test_vector_layers_have_one_position() -> None:
+    found = reduce_batch(
+        torch.tensor([[1.0, -1.0]]), Geometry.vector(1.0), batch([30]), RATE, wanted(n_bins=1)
+    )
+    assert found.pooled.tolist() == [[1.0, -1.0]] and found.positions.tolist() == [1]
+
+
+def test_digital_silence_is_left_out_where_asked() -> None:
+    sounds = batch([100, 100, 100])
+    sounds.waveforms[0, :, 30:70] = 0
+    sounds.waveforms[2] = 0
+    output = torch.arange(10.0).expand(3, 1, 3, 10)
+    plain = reduce_batch(output, GRID, sounds, RATE, wanted())
+    skipped = reduce_batch(output, GRID, sounds, RATE, wanted(skip_silence=True))
+    assert plain.pooled[0, 0] == 4.5
+    assert skipped.pooled[0, 0] == pytest.approx(np.mean([0, 1, 2, 7, 8, 9]))
+    assert skipped.positions.tolist() == [18, 30, 30], "a clip of nothing but silence keeps its frames"
+
+
+def test_windows_merged_equal_the_whole_clip() -> None:
+    """A layer whose frames do not depend on context: windows must give what one long pass gives."""
+    long = Geometry("BCFT", n_frequency=3, n_time=30, stride_s=0.1, offset_s=0.05)
+    output = torch.randn(1, 4, 3, 30, generator=torch.Generator().manual_seed(4))
+    for kind in ("mean", "max", "first"):
+        whole = reduce_batch(output, long, batch([300], 300), RATE, wanted(kind, n_bins=30))
+        merged: Reduction | None = None
+        for i, (begin, end) in enumerate([(0, 1.0), (1.0, 2.0), (2.0, 3.0)]):
+            window = batch([100], starts=[begin])
+            window.keep_s[:] = [[begin, end]]
+            short = Geometry("BCFT", n_frequency=3, n_time=10, stride_s=0.1, offset_s=0.05)
+            part = reduce_batch(
+                output[..., 10 * i : 10 * i + 10], short, window, RATE, wanted(kind, n_bins=30)
+            )
+            piece = place(take(part, torch.tensor([0])), begin / 3, end / 3, 30)
+            merged = piece if merged is None else merge(merged, piece, kind)
+        assert merged is not None
+        torch.testing.assert_close(merged.pooled, whole.pooled)
+        assert torch.equal(merged.positions, whole.positions)
+        assert merged.positives is not None and torch.equal(merged.positives, whole.positives)
+        for one, other in zip(merged.poles, whole.poles, strict=True):
+            torch.testing.assert_close(one.trace, other.trace)
+            torch.testing.assert_close(one.peak_s, other.peak_s)
