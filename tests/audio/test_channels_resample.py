@@ -28,7 +28,7 @@ def test_mono_is_left_alone():
 
 
 def test_channel_errors():
-    with pytest.raises(UnknownNameError, match="unknown channel policy 'mixed'. Did you mean 'mix'"):
+    with pytest.raises(UnknownNameError, match=r"unknown channel policy 'mixed'\. Did you mean 'mix'"):
         channels.apply(STEREO, "mixed")
     with pytest.raises(InputError, match=r"expected a waveform \(..., channel, time\), got shape \(3,\)"):
         channels.apply(STEREO[0], "mix")

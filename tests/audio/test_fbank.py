@@ -149,6 +149,6 @@ def test_times():
 def test_errors():
     with pytest.raises(InputError, match="a frame has 400 samples, the waveform only 399; pad the clip"):
         kaldi_fbank(torch.zeros(1, 399), "beats")
-    with pytest.raises(UnknownNameError, match="unknown fbank preset 'beat'. Did you mean 'beats'"):
+    with pytest.raises(UnknownNameError, match=r"unknown fbank preset 'beat'\. Did you mean 'beats'"):
         preset("beat")
     assert kaldi_fbank(torch.zeros(1, 400), "beats").shape == (1, 128, 1)

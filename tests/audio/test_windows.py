@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_windows_partition_every_clip():
         windows = plan(n, rate, policy)
         assert windows[0].keep_start_s == 0 and windows[-1].keep_end_s == n / rate
         assert len({w.n_samples for w in windows}) == 1
-        for window, later in zip(windows, windows[1:]):
+        for window, later in pairwise(windows):
             assert window.keep_end_s == later.keep_start_s
             assert window.start_sample < later.start_sample <= window.start_sample + window.n_samples
         for window in windows:

@@ -37,6 +37,12 @@ def test_segments_of_one_file_share_a_group(tmp_path: Path) -> None:
     assert clips.table["group"].unique().to_list() == ["a.wav"] and not clips.group_declared
 
 
+def test_columns_called_id_and_row_are_kept_under_another_name(tmp_path: Path) -> None:
+    clips = opened(tmp_path, "id,row,path,label\n7,9,a.wav,x\n")
+    assert clips.record(0)["id"] == "a.wav" and clips.record(0)["row"] == 0
+    assert clips.record(0)["id_given"] == "7" and clips.record(0)["row_given"] == 9
+
+
 def test_several_label_columns_and_none(tmp_path: Path) -> None:
     text = "path,species,place\na.wav,owl,wood\nb.wav,,wood\n"
     clips = opened(tmp_path, text, labels="species,place")

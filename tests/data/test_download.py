@@ -86,9 +86,8 @@ def test_a_wrong_checksum(site: Site, tmp_path: Path, kind: str) -> None:
     right = {"md5": MD5, "sha256": SHA256}[kind]
     with pytest.raises(
         DownloadError, match=rf"the {kind} of what came is {right}, its publisher states 0123"
-    ) as caught:
+    ):
         get("d", tmp_path, downloads={"d": entry(site, f"{kind}:0123")})
-    assert "The file was removed; try again" in str(caught.value)
     assert not (tmp_path / "d").exists() and not list(tmp_path.rglob("*.zip"))
     assert get("d", tmp_path, downloads={"d": entry(site, f"{kind}:{right.upper()}")}).new
 
@@ -140,7 +139,7 @@ def test_what_a_killed_unpacking_left_is_replaced(site: Site, tmp_path: Path) ->
 
 def test_something_else_is_in_the_way(site: Site, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    with pytest.raises(DataLayoutError, match="exists but was not made by a download"):
+    with pytest.raises(DataLayoutError, match="exists but no download made it"):
         get("d", tmp_path, downloads={"d": entry(site)})
     assert not site.asked
 

@@ -34,6 +34,21 @@ def test_levels(tmp_path: Path, tone) -> None:
     assert open_data(f"folder:{tmp_path}?levels=-").label_sets == ()
 
 
+def test_folds(tmp_path: Path, tone) -> None:
+    for name in ("fold1/a.wav", "fold10/b.wav", "2/c.wav", "part-2_3/d.wav"):
+        tone(tmp_path / name)
+    clips = open_data(f"folder:{tmp_path}?levels=fold")
+    assert dict(zip(clips.table["id"], clips.table["fold"], strict=True)) == {
+        "fold1/a.wav": 1,
+        "fold10/b.wav": 10,
+        "2/c.wav": 2,
+        "part-2_3/d.wav": 3,
+    }
+    tone(tmp_path / "rest" / "e.wav")
+    with pytest.raises(DataLayoutError, match="fold must hold whole numbers"):
+        open_data(f"folder:{tmp_path}?levels=fold")
+
+
 def test_sounds_directly_in_the_folder_have_no_labels(tmp_path: Path, tone) -> None:
     tone(tmp_path / "b.wav")
     tone(tmp_path / "a.WAV")

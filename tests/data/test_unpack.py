@@ -67,7 +67,7 @@ def test_members_that_leave_the_folder(tmp_path: Path, name: str, kind: str) -> 
     file = make(tmp_path / kind, {name: b"gotcha"})
     with pytest.raises(FormatError, match=r"not safe to unpack: its member .* would be written outside"):
         unpack(file, tmp_path / "in" / "out")
-    assert not [one for one in tmp_path.rglob("*evil*")]
+    assert not list(tmp_path.rglob("*evil*"))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])

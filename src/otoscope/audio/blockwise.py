@@ -8,6 +8,7 @@ Automatic mixed precision is off inside: spectral powers overflow half precision
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -35,9 +36,15 @@ def blockwise(transform: Callable[[Tensor], Tensor], waveform: Tensor) -> Tensor
     flat = waveform.reshape(-1, n_samples)  # (item, time)
     flat = flat.float() if flat.dtype in (torch.float16, torch.bfloat16) else flat
     per_block = max(1, SAMPLES_PER_BLOCK // max(1, n_samples))
-    with torch.autocast(waveform.device.type, enabled=False):
+    with _full_precision(waveform.device.type):
         if flat.device.type != "cpu" or len(flat) <= per_block:
             result = transform(flat)
         else:
             result = torch.cat([transform(block) for block in torch.split(flat, per_block)])
     return result.reshape(*outer, *result.shape[1:])
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[object]:
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)

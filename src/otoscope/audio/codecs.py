@@ -79,7 +79,9 @@ def usual_bitrate_kbps(format: str, sample_rate: int, n_channels: int) -> float:
     """
     if format == "opus":
         return n_channels * (64.0 if sample_rate <= 24000 else 96.0)
-    return n_channels * (48.0 if sample_rate < 16000 else 64.0 if sample_rate <= 24000 else 112.0)
+    if sample_rate < 16000:
+        return min(48.0 * n_channels, 64.0)  # the most that MPEG-2.5 allows
+    return n_channels * (64.0 if sample_rate <= 24000 else 112.0)
 
 
 def pcm(samples: np.ndarray[Any, Any], sample_rate: int, container: str, subtype: str) -> bytes:

@@ -79,20 +79,19 @@ def normalise(waveform: Array, policy: str = "peak", target_db: float | None = N
     if policy == "none":
         return waveform
     samples = to_tensor(waveform)
-    reference = _reference(samples, policy)
     default = -20.0 if policy == "rms" else 0.0
-    gain = 10 ** ((default if target_db is None else target_db) / 20) / reference
-    return like(samples * gain.where(reference != 0, 1.0), waveform)
+    target = 10 ** ((default if target_db is None else target_db) / 20)
+    return like(samples * (target / _reference(samples, policy)), waveform)
 
 
 def _reference(samples: Tensor, policy: str) -> Tensor:
-    """Return the amplitude that is brought to the target, with the reduced axes kept."""
+    """Return the amplitude that is brought to the target, 1 where it is 0, with the reduced axes kept."""
     axes = _axes(samples)
-    if policy == "peak":
-        return samples.abs().amax(axes, keepdim=True)
     if policy == "rms":
-        return samples.square().mean(axes, keepdim=True).sqrt()
-    return samples.amax(axes, keepdim=True)
+        power = samples.square().mean(axes, keepdim=True)
+        return power.where(power != 0, 1.0).sqrt()
+    peak = (samples.abs() if policy == "peak" else samples).amax(axes, keepdim=True)
+    return peak.where(peak != 0, 1.0)
 
 
 @dataclass(frozen=True)

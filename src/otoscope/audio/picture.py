@@ -92,5 +92,5 @@ def _front_end(sample_rate: int, n_mels: int, f_max: float | None) -> MelSpectro
     stft = StftSettings(n_fft, max(1, sample_rate // 100), win_length)
     settings = MelSettings(sample_rate, stft, n_mels, f_max=f_max, scale="htk", compression="none")
     mel = MelSpectrogram(settings)
-    mel.window *= 2 / mel.window.sum()
+    mel.window *= 2 / (n_fft * mel.window.square().sum()).sqrt()  # by Parseval, one side only
     return mel

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 
 from otoscope.errors import InputError, UnknownNameError
 
-Samples = TypeVar("Samples", bound=np.ndarray[Any, Any])
 SHORT = ("pad", "repeat")
 LONG = ("crop", "windows")
 

@@ -22,7 +22,7 @@ def doctor(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Check hooks, logits, geometry, rates and clips; estimate time, memory and disk. Exit 1 if something would fail."""
+    """Check hooks, logits, geometry, rates and clips; estimate the cost. Exit 1 if something would fail."""
     from otoscope.record.config import RecordConfig
     from otoscope.record.doctor import examine
 

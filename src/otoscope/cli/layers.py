@@ -19,7 +19,7 @@ def layers(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show a network's layers: a star marks what '*' names; seconds are the centre of the first position and the step."""
+    """Show a network's layers: a star marks what '*' names; seconds: first centre and step."""
     from otoscope.record.tree import layer_tree
 
     network = options.open_network(model, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -31,6 +32,11 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="any other setting of this stage; repeatable"),
 ]
+
+
+def path(text: str) -> Path:
+    """Return a path with ``~`` resolved."""
+    return Path(text).expanduser()
 
 
 def open_clips(data: str, folds: str | None, split: str | None, limit: int | None) -> Clips:

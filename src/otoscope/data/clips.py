@@ -1,18 +1,22 @@
-"""Which recordings, in which order, with which labels: one table, and the sound behind it read only on demand.
+"""Which recordings, in which order, with which labels: one table, and the sound behind it, read on demand.
 
 ``Clips.table`` has one row a clip. Its columns, in this order:
 
-========== ==============
-======================================================================================== row        Int64
-0 .. n-1, the index of the clip in every array id         String         POSIX path relative to the data root,
-plus ``#start-end`` in ms for a segment; unique path       String         what the source reads: relative to
-its root, or absolute start_s    Float64, null  start of the segment in the file end_s      Float64, null  end
-of the segment in the file group      String         the exchangeable unit: recording source, speaker, artist;
-the path where undeclared fold       Int64, null    fold of the published protocol split      String, null
-part of the published protocol: train, valid, test labels     String | List  one column per label set, named
-after it extras     any            title, author, license, source, params, or the columns of the user's table
-========== ==============
-========================================================================================
+========== =========== =====================================================================================
+row        Int64       0 .. n-1, the index of the clip in every array
+id         String      POSIX path relative to the data root, plus ``#start-end`` in ms for a segment; unique
+path       String      what the source reads: relative to its root, or absolute
+start_s    Float64     start of the segment in the file; null: its beginning
+end_s      Float64     end of the segment in the file; null: its end
+group      String      the exchangeable unit (source, speaker, artist); the path where undeclared
+fold       Int64       fold of the published protocol; null where there is none
+split      String      part of the published protocol (train, valid, test); null where there is none
+labels     String      one column per label set, named after it; a List of String where several labels apply
+extras     any         title, author, license, source, params, or the columns of the user's table
+========== =========== =====================================================================================
+
+An extra that is called like a column that a run adds (``duration_s``, ``sample_rate``, ``status``,
+``reason``) is kept as ``NAME_given``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 must be there. A row with ``start_s`` or ``end_s`` is a segment; its id is ``path#start-end`` in ms. Without a
 ``group`` column the group is the path, so segments of one recording stay together, and the group counts as
 undeclared. ``multi=;`` or ``multi=|`` says that one cell holds several labels; nothing is split unless it is
-said. A second table of events (path or id, onset_s, offset_s, label) is joined by ``events``.
+said. Columns of the user's own that are called ``row`` or ``id`` are kept as ``row_given`` and ``id_given``. A
+second table of events (path or id, onset_s, offset_s, label) is joined by ``events``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from otoscope.errors import DataLayoutError, InputError
 
 _TEXT = ("path", "label", "split", "group", "id")
 _EXPECTED = "a header and rows path,label[,fold,split,start_s,end_s,group]"
-_COMPUTED = {"row"}
 
 
 def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "", events: str = "") -> Clips:
@@ -52,18 +52,9 @@ def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "", e
     """
     file, names = Path(rest), [one.strip() for one in labels.split(",") if one.strip()]
     base = Path(root) if root else file.parent
-    frame = read_delimited(file, text=(*_TEXT, *names))
-    advice = (
-        ""
-        if not names or "path" not in frame.columns
-        else "Other label columns: ?labels=NAME; none: ?labels="
-    )
-    require_columns(frame, ("path", *names), file, advice)
-    frame = _checked(frame.drop(*_COMPUTED, strict=False), file)
+    frame = _checked(_read(file, names), file)
     declared = "group" in frame.columns
-    frame = frame.with_columns(_ids(frame, base))
-    frame, sets = _labelled(frame, names, multi, file)
-    happenings = _events(Path(events), frame) if events else None
+    frame, sets = _labelled(frame.with_columns(_ids(frame, base)), names, multi)
     return assemble(
         frame,
         sets,
@@ -72,8 +63,15 @@ def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "", e
         spec=f"csv:{rest}",
         expected=_EXPECTED,
         group_declared=declared,
-        events=happenings,
+        events=_events(Path(events), frame) if events else None,
     )
+
+
+def _read(file: Path, labels: list[str]) -> pl.DataFrame:
+    frame = read_delimited(file, text=(*_TEXT, *labels))
+    advice = "Other label columns: ?labels=NAME; none: ?labels=" if labels and "path" in frame.columns else ""
+    require_columns(frame, ("path", *labels), file, advice)
+    return frame.rename({one: f"{one}_given" for one in ("row", "id") if one in frame.columns})
 
 
 def _checked(frame: pl.DataFrame, file: Path) -> pl.DataFrame:
@@ -124,9 +122,7 @@ def _id(path: str, start: float | None, end: float | None, base: Path) -> str:
     return f"{inside.as_posix()}#{round((start or 0.0) * 1000)}-{last}"
 
 
-def _labelled(
-    frame: pl.DataFrame, names: list[str], separator: str, file: Path
-) -> tuple[pl.DataFrame, list[LabelSet]]:
+def _labelled(frame: pl.DataFrame, names: list[str], separator: str) -> tuple[pl.DataFrame, list[LabelSet]]:
     reserved = sorted(set(names) & set(STANDARD))
     if reserved or len(set(names)) != len(names):
         raise InputError(

@@ -102,20 +102,17 @@ def get(
     home = Path(destination)
     folder, record_file = home / name, home / f"{name}.download.json"
     record = manifest.read(record_file) if record_file.is_file() else {}
+    if folder.exists() and not record:
+        raise DataLayoutError(f"{folder} exists but no download made it: move it away, or open it as it is")
     if folder.exists():
-        if not record:
-            raise DataLayoutError(
-                f"{folder} exists but was not made by a download: move it away, or open it as it is"
-            )
         return _fetched(name, entry, folder, record["sha256"], new=False)
     _log.info("%s\nlicence: %s\n%s", entry.title, entry.licence, entry.page)
-    archives = home / f"{name}.downloading"
+    archives, known = home / f"{name}.downloading", record.get("sha256", {})
     sums: dict[str, str] = {}
     for part in entry.parts:
-        fetch(part.url, archives / part.file, size_mib=part.size_mib, attempts=attempts, wait_s=wait_s)
-        sums[part.file] = _checked(
-            archives / part.file, part, record.get("sha256", {}).get(part.file), record_file
-        )
+        file = archives / part.file
+        fetch(part.url, file, size_mib=part.size_mib, attempts=attempts, wait_s=wait_s)
+        sums[part.file] = _checked(file, part, known.get(part.file), record_file)
     manifest.write(record_file, _record(name, entry, sums))
     _unpacked(entry, archives, folder)
     if not keep_archives:
@@ -125,27 +122,29 @@ def get(
 
 def _checked(file: Path, part: Part, recorded: str | None, record_file: Path) -> str:
     """Return the file's sha256; a file that is not the expected one is removed."""
+    sha256 = _digest(file, "sha256")
     kind, _, stated = part.checksum.partition(":")
-    with file.open("rb") as handle:
-        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-    got = sha256
-    if kind and kind != "sha256":
-        with file.open("rb") as handle:
-            got = hashlib.file_digest(handle, kind).hexdigest()
+    got = _digest(file, kind) if kind else sha256
+    trouble = ""
     if stated and got != stated.lower():
-        file.unlink()
-        raise DownloadError(
-            f"{part.url}: the {kind} of what came is {got}, its publisher states {stated}. "
-            f"The file was removed; try again, and if it happens again the publisher has changed it."
+        trouble = (
+            f"the {kind} of what came is {got}, its publisher states {stated}. The file was removed; try again, "
+            f"and if it happens again the publisher has changed it."
         )
-    if not stated and recorded and sha256 != recorded:
-        file.unlink()
-        raise DownloadError(
-            f"{part.url}: the sha256 of what came is {sha256}, the first download recorded {recorded}. "
-            f"The file was removed. If the publisher has changed it and that is fine, "
-            f"delete {record_file} and try again."
+    elif not stated and recorded and sha256 != recorded:
+        trouble = (
+            f"the sha256 of what came is {sha256}, the first download recorded {recorded}. The file was removed. "
+            f"If the publisher has changed it and that is fine, delete {record_file} and try again."
         )
+    if trouble:
+        file.unlink()
+        raise DownloadError(f"{part.url}: {trouble}")
     return sha256
+
+
+def _digest(file: Path, kind: str) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, kind).hexdigest()
 
 
 def _unpacked(entry: Download, archives: Path, folder: Path) -> None:

@@ -20,7 +20,7 @@ from otoscope.data.delimited import read_delimited
 from otoscope.data.esc50_credits import CREDITS, with_credits
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, require_columns, sound_names
-from otoscope.errors import DataLayoutError, EmptyDataError
+from otoscope.errors import DataLayoutError, EmptyDataError, InputError
 
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 _EXPECTED = "meta/esc50.csv and a folder audio/ (or ESC-50-master/ with both)"
@@ -42,31 +42,30 @@ def load(rest: str, *, subset: str = "") -> Clips:
         If a folder, file or column is missing, or no listed sound exists.
     """
     if subset not in {"", "esc10"}:
-        raise DataLayoutError(f"subset is esc10 or nothing, got {subset!r}")
+        raise InputError(f"subset is esc10 or nothing, got {subset!r}")
     name = subset or "esc50"
     root = _root(Path(rest))
-    meta = root / "meta" / "esc50.csv"
-    frame = read_delimited(meta, text=("filename", "category", "src_file", "take", "esc10"))
-    require_columns(frame, _COLUMNS, meta)
-    if subset:
-        frame = frame.filter(pl.col("esc10").str.to_lowercase() == "true")
-        if frame.height == 0:
-            raise EmptyDataError(f"{meta} has no row with esc10 = True")
-    frame = with_credits(frame, root)
+    frame = with_credits(_table(root / "meta" / "esc50.csv", only_esc10=bool(subset)), root)
     frame = frame.with_columns(path=_paths(frame["filename"], root / "audio"), group=pl.col("src_file"))
     classes = frame.sort("target", "category")["category"].unique(maintain_order=True).to_list()
-    labels = LabelSet("category", tuple(classes))
+    labels = [LabelSet("category", tuple(classes))]
     extras = [one for one in (*CREDITS, "target", "take") if one in frame.columns]
     frame = frame.select("path", "group", "fold", "category", *extras)
+    spec = f"{name}:{rest}"
     return assemble(
-        frame,
-        [labels],
-        FileSource(root),
-        name=name,
-        spec=f"{name}:{rest}",
-        expected=_EXPECTED,
-        group_declared=True,
+        frame, labels, FileSource(root), name=name, spec=spec, expected=_EXPECTED, group_declared=True
     )
+
+
+def _table(meta: Path, *, only_esc10: bool) -> pl.DataFrame:
+    frame = read_delimited(meta, text=("filename", "category", "src_file", "take", "esc10"))
+    require_columns(frame, _COLUMNS, meta)
+    if not only_esc10:
+        return frame
+    kept = frame.filter(pl.col("esc10").str.to_lowercase() == "true")
+    if kept.height == 0:
+        raise EmptyDataError(f"{meta} has no row with esc10 = True")
+    return kept
 
 
 def load_esc10(rest: str) -> Clips:

@@ -39,6 +39,9 @@ class _Cut(Exception):
     """The connection broke; what was received is kept."""
 
 
+_BROKEN = (_Cut, TimeoutError, ConnectionError, http.client.HTTPException, urllib.error.URLError)
+
+
 @dataclass(frozen=True)
 class _Partial:
     """The unfinished file."""
@@ -48,9 +51,11 @@ class _Partial:
 
     @property
     def note(self) -> Path:
+        """Return the file that says what was begun."""
         return self.path.with_name(self.path.name + ".json")
 
     def size(self) -> int:
+        """Return how many bytes are there."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def validator(self) -> str:
@@ -62,10 +67,12 @@ class _Partial:
         return str(noted.get("validator", "")) if noted.get("url") == self.url else ""
 
     def restart(self, validator: str) -> None:
+        """Forget what is there and note whose content comes now."""
         self.path.unlink(missing_ok=True)
         atomic.write_text(self.note, json.dumps({"url": self.url, "validator": validator}))
 
     def finish(self, file: Path) -> None:
+        """Give the complete file its name."""
         self.path.replace(file)
         self.note.unlink(missing_ok=True)
 
@@ -115,13 +122,9 @@ def _persistent(partial: _Partial, attempts: int, wait_s: float) -> Iterator[int
         try:
             yield from _received(partial)
             return
-        except (
-            _Cut,
-            TimeoutError,
-            ConnectionError,
-            http.client.HTTPException,
-            urllib.error.URLError,
-        ) as error:
+        except DownloadError:
+            raise
+        except _BROKEN as error:
             failed = 1 if partial.size() > before else failed + 1
             reason = getattr(error, "reason", None) or error
             if failed >= attempts:

@@ -2,13 +2,15 @@
 
 ``ROOT/dog/a.wav`` has the class ``dog``, and so has ``ROOT/dog/x/y/b.wav``: by default the first folder level
 is the label and deeper ones mean nothing. ``levels`` says otherwise, one word a level: ``split/label``,
-``label/group``, ``-/label``. Sounds that all lie directly in ``ROOT`` are a set without labels. Hidden files
-and folders are skipped; links are followed, each folder once.
+``label/group``, ``-/label``. A ``fold`` is the number at the end of the folder's name. Sounds that all lie
+directly in ``ROOT`` are a set without labels. Hidden files and folders are skipped; links are followed, each
+folder once.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +24,7 @@ from otoscope.errors import DataLayoutError, InputError
 LEVELS = ("label", "split", "fold", "group", "-")
 """What a folder level can stand for; ``-`` means nothing."""
 
+_FOLD = re.compile(r"^.*?(?=\d+$)")
 _EXPECTED = f"sound files ({', '.join(sorted(SOUND_SUFFIXES))}) in one subfolder per class"
 
 
@@ -96,4 +99,7 @@ def _level_columns(paths: list[str], names: list[str], root: Path) -> dict[str, 
             f"{shallow[0]!r}, so they have no {'/'.join(names)}. "
             f"Put every sound into its class's folder, or all directly into {root}."
         )
-    return {name: [above[level] for above in parents] for level, name in enumerate(names) if name != "-"}
+    columns = {name: [above[level] for above in parents] for level, name in enumerate(names) if name != "-"}
+    if "fold" in columns:
+        columns["fold"] = [_FOLD.sub("", one) or one for one in columns["fold"]]
+    return columns

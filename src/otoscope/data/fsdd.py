@@ -41,35 +41,30 @@ def load(rest: str) -> Clips:
         If there is no such folder or a sound's name has another form.
     """
     root = _root(Path(rest))
-    names = sound_names(root / "recordings")
+    frame = _table(root / "recordings")
+    sets = [LabelSet(one, class_names(frame[one].to_list())) for one in ("digit", "speaker")]
+    spec = f"fsdd:{rest}"
+    return assemble(
+        frame, sets, FileSource(root), name="fsdd", spec=spec, expected=_EXPECTED, group_declared=True
+    )
+
+
+def _table(recordings: Path) -> pl.DataFrame:
+    """Return one row a sound, by digit, speaker and take."""
+    names = sound_names(recordings)
     matches = {name: _NAME.match(name) for name in names}
     strange = sorted(name for name, match in matches.items() if match is None)
     if strange:
         raise DataLayoutError(
-            f"{len(strange)} of {len(names)} sounds in {root / 'recordings'} are not named "
+            f"{len(strange)} of {len(names)} sounds in {recordings} are not named "
             f"{{digit}}_{{speaker}}_{{index}}.wav, such as {strange[0]!r}"
         )
-    parts = sorted((m["digit"], m["speaker"], int(m["index"]), name) for name, m in matches.items() if m)
-    frame = pl.DataFrame(
-        {
-            "path": [f"recordings/{name}" for *_, name in parts],
-            "group": [speaker for _, speaker, _, _ in parts],
-            "split": ["test" if index < _N_TEST else "train" for _, _, index, _ in parts],
-            "digit": [digit for digit, *_ in parts],
-            "speaker": [speaker for _, speaker, _, _ in parts],
-            "take": [index for _, _, index, _ in parts],
-        }
+    rows = sorted(
+        (m["digit"], m["speaker"], int(m["index"]), f"recordings/{name}") for name, m in matches.items() if m
     )
-    sets = [LabelSet(one, class_names(frame[one].to_list())) for one in ("digit", "speaker")]
-    return assemble(
-        frame,
-        sets,
-        FileSource(root),
-        name="fsdd",
-        spec=f"fsdd:{rest}",
-        expected=_EXPECTED,
-        group_declared=True,
-    )
+    schema = {"digit": pl.String, "speaker": pl.String, "take": pl.Int64, "path": pl.String}
+    part = pl.when(pl.col("take") < _N_TEST).then(pl.lit("test")).otherwise(pl.lit("train"))
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(group=pl.col("speaker"), split=part)
 
 
 def _root(folder: Path) -> Path:

@@ -2,8 +2,12 @@
 
 Clips of one group are not independent, so a part that shares a group with another one measures memory, not
 hearing. Groups are dealt out greedily: largest first (ties in an order drawn with ``seed``), each to the part
-where it leaves the smallest sum of squared differences between what the parts hold of every class and what
-they should hold. That is the idea of scikit-learn's ``StratifiedGroupKFold``, for parts of any sizes.
+where it lowers most the misfit
+
+    sum over parts p and classes c of  (missing[p, c] / total[c])^2 / share[p],
+
+``missing[p, c]`` being what the part still lacks of class ``c`` to its share of the total (all clips count as one
+more class). That is the idea of scikit-learn's ``StratifiedGroupKFold``, for parts of any sizes.
 """
 
 from __future__ import annotations
@@ -85,13 +89,15 @@ def _dealt(
     scale = 1.0 / np.maximum(total, 1.0)
     missing = np.outer(shares, total)  # (part, class)
     part = np.full(len(counts), -1, dtype=np.int64)
+    n_groups = np.zeros(len(shares), dtype=np.int64)
     order = rng.permutation(len(counts))
     order = order[np.argsort(-counts[order, -1], kind="stable")]
     for place, group in enumerate(order):
         gain = ((2.0 * missing - counts[group]) * counts[group] * scale**2).sum(axis=1) / shares
-        empty = np.bincount(part[part >= 0], minlength=len(shares)) == 0
-        if len(order) - place <= empty.sum():
+        empty = n_groups == 0
+        if len(order) - place <= empty.sum():  # the last groups go to the parts that have none
             gain = np.where(empty, gain, -np.inf)
         part[group] = np.argmax(gain)
+        n_groups[part[group]] += 1
         missing[part[group]] -= counts[group]
     return part

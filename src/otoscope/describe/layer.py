@@ -67,7 +67,9 @@ class Layer:
 
     def columns(self, neurons: slice) -> Tensor:
         """Return the activations ``(usable clip, neuron)`` of a block."""
-        return _columns(self.activations, neurons)[self.rows].to(self.dtype)
+        taken = _columns(self.activations, neurons)
+        whole = len(self.rows) == len(taken)
+        return (taken if whole else taken[self.rows.to(taken.device)]).to(self.dtype)
 
 
 def usable(activations: Any, affinities: Any, block: int | None) -> tuple[Layer, Tensor]:
@@ -104,29 +106,23 @@ def score(layer: Layer, scorer: Scorer, n_concepts: int, prior: Tensor | None = 
     prior : Tensor (concept,), optional
         The whole layer's marginal; of these neurons where not given.
     """
-    found = None
-    gathered: Prior | None = None
+    shape = (layer.activations.shape[1], n_concepts)
+    scores = torch.empty(shape, dtype=layer.dtype, device=layer.rows.device)
+    gathered = Prior.empty(n_concepts, scores)
     for neurons in layer.blocks():
-        raw = raw_scores(layer, scorer, neurons)
-        if found is None:
-            found = raw.new_empty((layer.activations.shape[1], n_concepts))
-            gathered = Prior.empty(n_concepts, raw)
-        found[neurons] = raw
+        scores[neurons] = raw_scores(layer, scorer, neurons)
         if scorer.prior_weight and prior is None:
-            gathered = gathered.add(raw)
+            gathered = gathered.add(scores[neurons])
     if scorer.prior_weight:
-        found -= scorer.prior_weight * (gathered.value() if prior is None else prior.to(found))
-    return found
+        scores -= scorer.prior_weight * (gathered.value() if prior is None else prior.to(scores))
+    return scores
 
 
-def gather_prior(layer: Layer, scorer: Scorer) -> Prior:
-    """Return the layer's marginal, gathered block by block."""
-    gathered: Prior | None = None
+def gather_prior(layer: Layer, scorer: Scorer, n_concepts: int) -> Prior:
+    """Return the layer's marginal over ``n_concepts``, gathered block by block."""
+    gathered = Prior.empty(n_concepts, torch.empty(0, dtype=layer.dtype, device=layer.rows.device))
     for neurons in layer.blocks():
-        raw = raw_scores(layer, scorer, neurons)
-        gathered = (gathered or Prior.empty(raw.shape[1], raw)).add(raw)
-    if gathered is None:
-        raise EmptyDataError("the layer has no neuron")
+        gathered = gathered.add(raw_scores(layer, scorer, neurons))
     return gathered
 
 

@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from otoscope.errors import EmptyDataError, InputError, ModelError
 from otoscope.fit import checkpoint
 from otoscope.fit.checkpoint import State
+from otoscope.fit.config import FitConfig as FitConfig
 from otoscope.fit.schedule import SCHEDULES
 from otoscope.progress import track
 from otoscope.store import manifest
@@ -43,45 +43,6 @@ Batches = Callable[[int, torch.Generator], Iterable[Batch]]
 Loss = Callable[[Batch, torch.Generator], Tensor]
 #: Metrics on the validation set; called in evaluation mode, without gradients.
 Validate = Callable[[], Mapping[str, float]]
-
-
-class FitConfig(BaseModel):
-    """Options of the training loop.
-
-    Attributes
-    ----------
-    epochs : int
-        At most so many.
-    learning_rate, weight_decay : float
-        Of AdamW; biases and normalisation weights (one dimension) do not decay.
-    schedule : {"cosine", "linear", "constant"}
-        See :mod:`otoscope.fit.schedule`.
-    warmup : float
-        Share of all steps in which the learning rate rises, in [0, 1).
-    clip_norm : float or None
-        Largest norm of the gradient.
-    patience : int or None
-        Stop after so many epochs without a better one; None: never.
-    metric : str
-        Which value of an epoch's row chooses the best one; None: the last epoch is the result.
-    better : {"higher", "lower"}
-        Which direction of ``metric`` is better.
-    seed : int
-        Of everything random.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(40, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = Field(0.1, ge=0, lt=1)
-    clip_norm: float | None = Field(5.0, gt=0)
-    patience: int | None = Field(None, ge=1)
-    metric: str | None = None
-    better: Literal["higher", "lower"] = "higher"
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +115,8 @@ def fit(
     state = checkpoint.resume(out, module, optimiser, who)
     mode = module.training
     try:
-        for epoch in track(range(len(state.epochs), config.epochs), config.epochs, description):
+        todo = range(len(state.epochs), config.epochs)
+        for epoch in track(todo, len(todo), description):
             if state.finished:
                 break
             row = _epoch(module, optimiser, batches, loss, validate, config, epoch)

@@ -171,26 +171,11 @@ def build(
             f"a cnn needs width >= 1, at least {2**N_BLOCKS} mel bands and a class; got width {width}, "
             f"{n_mels} bands, {len(classes)} classes"
         )
-    window = sample_rate * 64 // 1000
-    settings = MelSettings(
-        sample_rate,
-        StftSettings(window, window * 5 // 16),
-        n_mels=n_mels,
-        f_min=40.0,
-        compression="ln",
-        floor=FLOOR,
-    )
-    options = {
-        "width": width,
-        "sample_rate": sample_rate,
-        "n_mels": n_mels,
-        "clip_s": clip_s,
-        "dropout": dropout,
-        "seed": seed,
-    }
+    settings = mel_settings(sample_rate, n_mels)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net = MelCnn(len(classes), width, dropout)
+    options = {"width": width, "sample_rate": sample_rate, "n_mels": n_mels, "clip_s": clip_s}
     return AudioModel(
         LogMelFrontEnd(settings),
         net,
@@ -200,8 +185,15 @@ def build(
         spec="cnn",
         declared_layers=tuple(f"blocks.{block}" for block in range(N_BLOCKS)),
         geometry_rule=partial(geometry, settings),
-        config={"architecture": "cnn", "options": options},
+        config={"architecture": "cnn", "options": {**options, "dropout": dropout, "seed": seed}},
     )
+
+
+def mel_settings(sample_rate: int, n_mels: int) -> MelSettings:
+    """Return the front end's settings: windows of 64 ms, a hop of 20 ms, bands from 40 Hz to half the rate."""
+    window = sample_rate * 64 // 1000
+    frames = StftSettings(window, window * 5 // 16)
+    return MelSettings(sample_rate, frames, n_mels=n_mels, f_min=40.0, compression="ln", floor=FLOOR)
 
 
 def geometry(

@@ -54,12 +54,7 @@ def save(model: AudioModel, path: Path | str, *, training: dict[str, Any] | None
             "in a folder: keep its own checkpoint and open it by hf: or py:"
         )
     folder = Path(path)
-    arrays = {
-        f"{part}.{name}": tensor.detach().cpu().numpy()
-        for part, module in (("front_end", model.front_end), ("net", model.net))
-        for name, tensor in unwrap(module).state_dict().items()
-    }
-    tensors.write(folder / WEIGHTS, arrays)
+    tensors.write(folder / WEIGHTS, _arrays(model))
     content: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "kind": "audio-model",
@@ -70,6 +65,14 @@ def save(model: AudioModel, path: Path | str, *, training: dict[str, Any] | None
         "weights_hash": hash_weights(model),
     }
     manifest.write(folder / MANIFEST, content | ({"training": training} if training is not None else {}))
+
+
+def _arrays(model: AudioModel) -> dict[str, Any]:
+    return {
+        f"{part}.{name}": tensor.detach().cpu().numpy()
+        for part, module in (("front_end", model.front_end), ("net", model.net))
+        for name, tensor in unwrap(module).state_dict().items()
+    }
 
 
 def load(path: Path | str, device: str = "cpu") -> AudioModel:

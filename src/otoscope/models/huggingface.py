@@ -13,7 +13,6 @@ brings along is executed.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,52 +21,17 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from otoscope.audio.windows import ClipLength
 from otoscope.errors import InputError, MissingExtraError, ModelError, UnknownNameError
 from otoscope.models import hf_geometry
-from otoscope.models.audio_model import Adapter, AudioModel, GeometryRule
+from otoscope.models.audio_model import AudioModel, GeometryRule
+from otoscope.models.hf_adapters import Classifier, Encoder
 from otoscope.models.hf_front_ends import AstFrontEnd, WaveformFrontEnd, WhisperFrontEnd
 
 _HEADS = ("ForAudioClassification", "ForSequenceClassification")
 _OPTIONS = ("length_s", "revision")
-
-
-class Classifier(Adapter):
-    """A network with a head, giving its logits ``(clip, class)``."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the logits of features, heard where ``mask`` is 1."""
-        logits: Tensor = _heard(self.inner, values, mask).logits
-        return logits
-
-
-class Encoder(Adapter):
-    """A network without a head, giving the mean of its last hidden state ``(clip, neuron)``."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the mean over positions."""
-        mean: Tensor = _heard(self.inner, values, mask).last_hidden_state.mean(1)
-        return mean
-
-
-def _heard(inner: nn.Module, values: Tensor, mask: Tensor | None) -> Any:
-    if mask is None:
-        return inner(values)
-    with (
-        warnings.catch_warnings()
-    ):  # WavLM gives torch a boolean and a float mask, which works but is deprecated
-        warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask", UserWarning)
-        return inner(values, attention_mask=mask)
 
 
 @dataclass(frozen=True)

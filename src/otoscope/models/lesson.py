@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -140,30 +140,17 @@ def prepare(
     options = {"seed": config.seed, **config.options}
     decoding = Decoding(build(labels.classes, **options).sample_rate)
     targets = np.asarray(clips.targets(labels.name), np.int64)
-    cache = decode_all(clips, parts.train, decoding, config.workers)
-    try:
+    with (
+        closing(decode_all(clips, parts.train, decoding, config.workers)) as cache,
+        closing(decode_all(clips, parts.valid, decoding, config.workers)) as valid,
+    ):
         options.setdefault("clip_s", typical_length_s(cache.durations_s(decoding.sample_rate)))
         model: AudioModel = build(labels.classes, **options).to(device)
         standardise(model, cache, device)
-        valid = decode_all(clips, parts.valid, decoding, config.workers)
-        try:
-            heard, owner, seconds = _windows(model, valid)
-        finally:
-            valid.close()
-        yield Lesson(
-            model,
-            cache,
-            _shares(targets[cache.rows], len(labels.classes), config.label_smoothing),
-            heard,
-            owner,
-            seconds,
-            torch.from_numpy(targets[valid.rows]),
-            (*cache.failures, *valid.failures),
-            config,
-            device,
-        )
-    finally:
-        cache.close()
+        shares = _shares(targets[cache.rows], len(labels.classes), config.label_smoothing)
+        truth = torch.from_numpy(targets[valid.rows])
+        failures = (*cache.failures, *valid.failures)
+        yield Lesson(model, cache, shares, *_windows(model, valid), truth, failures, config, device)
 
 
 def typical_length_s(durations_s: NDArray[np.float64]) -> float:

@@ -61,9 +61,9 @@ def split_parts(
     Raises
     ------
     InputError
-        If a fold or split does not exist.
+        If a fold or split does not exist, or the clips that are left are of one group.
     EmptyDataError
-        If nothing is left to train or to validate on.
+        If nothing is left to train on.
     """
     labelled = np.asarray(clips.targets(label_set), np.int64) >= 0
     test = _test_part(clips, test_folds, test_split)
@@ -74,11 +74,6 @@ def split_parts(
     names = clips.label_set(label_set).name
     split = split_by_group(clips.take(rest), shares, seed=seed, stratify=names)
     train_rows, valid_rows = rest[np.sort(split["train"])], rest[np.sort(split["valid"])]
-    if not train_rows.size or not valid_rows.size:
-        raise EmptyDataError(
-            f"a share of {valid} of {rest.size} clips, split by group, leaves {train_rows.size} to train and "
-            f"{valid_rows.size} to validate: both need clips"
-        )
     return Parts(train_rows, valid_rows, np.flatnonzero(labelled & test), int((~labelled).sum()))
 
 

@@ -8,7 +8,7 @@ the quantisation noise lies 98 dB below full scale. The file is removed when the
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.data.clips import Clips
-from otoscope.data.decode import Decoding, batches
+from otoscope.data.decode import Batch, Decoding, batches
 from otoscope.errors import EmptyDataError, Failure, StoreError
 from otoscope.progress import track
 
@@ -83,28 +83,31 @@ def decode_all(
     """
     folder = tempfile.TemporaryDirectory(prefix="otoscope-sound-")
     path = Path(folder.name) / "samples.int16"
-    kept: list[int] = []
-    lengths: list[int] = []
-    scales: list[float] = []
-    failures: list[Failure] = []
     with path.open("wb") as handle:
         stream = batches(clips, decoding, rows=rows, batch_size=1, workers=workers)
-        for batch in track(stream, len(rows), "decoding"):
-            failures.extend(batch.failures)
-            for row, waveform in zip(batch.rows, batch.waveforms[:, 0] if len(batch) else ()):
-                scale = max(1.0, float(np.abs(waveform).max(initial=0.0))) / _STEPS
-                _write(handle, np.rint(waveform / scale).astype(np.int16))
-                kept.append(int(row))
-                lengths.append(waveform.size)
-                scales.append(scale)
-    if not kept:
+        written, failures = _fill(handle, track(stream, len(rows), "decoding"))
+    if not written:
         reasons = "; ".join(f"{one.id}: {one.reason}" for one in failures[:3])
         raise EmptyDataError(f"none of the {len(rows)} clips to train on can be decoded. {reasons}")
-    samples = np.memmap(path, dtype=np.int16, mode="r")
+    kept, lengths, scales = zip(*written)
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    samples = np.memmap(path, dtype=np.int16, mode="r")
     return SoundCache(
         np.array(kept, np.int64), starts, np.array(scales, np.float32), samples, tuple(failures), folder
     )
+
+
+def _fill(handle: Any, stream: Iterable[Batch]) -> tuple[list[tuple[int, int, float]], list[Failure]]:
+    """Write the waveforms of one clip a batch; return (row, samples, scale) of each, and the failures."""
+    written: list[tuple[int, int, float]] = []
+    failures: list[Failure] = []
+    for batch in stream:
+        failures.extend(batch.failures)
+        for row, waveform in zip(batch.rows, batch.waveforms[:, 0] if len(batch) else ()):
+            scale = max(1.0, float(np.abs(waveform).max(initial=0.0))) / _STEPS
+            _write(handle, np.rint(waveform / scale).astype(np.int16))
+            written.append((int(row), waveform.size, scale))
+    return written, failures
 
 
 def _write(handle: Any, samples: NDArray[np.int16]) -> None:

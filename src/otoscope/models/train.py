@@ -13,6 +13,7 @@ that was killed continues from its last finished epoch when it is started again.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import shutil
 from dataclasses import asdict
@@ -24,7 +25,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from otoscope.data.clips import Clips, LabelSet
-from otoscope.errors import InputError, StageError
+from otoscope.errors import InputError, StageError, UnknownNameError
 from otoscope.fit.loop import FitConfig, History, fit
 from otoscope.models import ARCHITECTURES, folder
 from otoscope.models.audio_model import AudioModel
@@ -116,18 +117,22 @@ def train(
     Raises
     ------
     InputError
-        If the clips carry no single labels, or a part is empty.
+        If the clips carry no single labels, or a part is empty; UnknownNameError for an unknown architecture,
+        option, label set, fold or split.
     StageError
         If ``out`` holds another model or training.
     """
     config = config or TrainConfig()
     where = Path(out)
+    if where.exists() and not where.is_dir():
+        raise StageError(f"{where} is a file: choose a folder with --out")
     build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
+    _check_options(arch, build, config.options)
     labels = _single(clips, config)
     identity = {
         "architecture": arch,
         "config": config.model_dump(mode="json", exclude={"workers"}),
-        "data": {"spec": clips.spec, "hash": clips.content_hash(), "n_clips": len(clips)},
+        "data": {"hash": clips.content_hash(), "n_clips": len(clips)},
     }
     if (where / folder.MANIFEST).is_file():
         return _finished(where, identity, device)
@@ -142,7 +147,7 @@ def train(
     with prepare(build, labels, clips, parts, config, device) as lesson:
         history = _fit(lesson, config, where / "fit", identity)
         test = _test(lesson.model.eval(), clips, parts, config, device)
-        account = _account(identity, parts, lesson, history, test)
+        account = {"spec": clips.spec, **_account(identity, parts, lesson, history, test)}
     manifest.write(where / "training.json", account)
     folder.save(lesson.model, where, training={key: account[key] for key in account if key != "history"})
     shutil.rmtree(where / "fit")
@@ -169,6 +174,14 @@ def _fit(lesson: Lesson, config: TrainConfig, out: Path, identity: dict[str, Any
         out,
         identity={"training": sha256_json(identity)},
     )
+
+
+def _check_options(arch: str, build: Any, options: dict[str, Any]) -> None:
+    parameters = inspect.signature(build).parameters.values()
+    known = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise UnknownNameError.of(f"option of {arch}", name, known)
 
 
 def _single(clips: Clips, config: TrainConfig) -> LabelSet:

@@ -20,8 +20,8 @@ from otoscope.record import moments, ranking
 from otoscope.record.merge_windows import merge, place
 from otoscope.record.probe import ProbedLayer
 from otoscope.record.ranking import POLES
-from otoscope.record.reduce import Reduction, take
-from otoscope.record.summary import LayerSummary, Ranked, Summary, histogram, merge_ranked, no_ranks
+from otoscope.record.reduce import Floors, Reduction, take
+from otoscope.record.summary import LayerSummary, Ranked, Summary, histogram, in_order, insert, no_ranks
 from otoscope.work.blocks import Block
 
 Reductions = tuple[Reduction, ...]
@@ -91,6 +91,12 @@ class BlockRows:
         self._heard: dict[int, tuple[float, int]] = {}
         self._dropped: set[int] = set()
         self._open: _Open | None = None
+
+    def floors(self, batch: Batch) -> tuple[Floors, ...] | None:
+        """Return what values must reach to be ranked now; None where any may, or the batch holds parts of clips."""
+        if not self._ranked or not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
+            return None
+        return tuple(Floors(*(_floor(ranked[pole], pole) for pole in POLES)) for ranked in self._ranked)
 
     def fail(self, failures: Sequence[Failure]) -> None:
         """Count clips that could not be used."""
@@ -198,8 +204,7 @@ class BlockRows:
                 traced.peak_s,
                 traced.peak_hz,
             )
-            best = self._ranked[layer]
-            best[pole] = merge_ranked(best[pole], new, self._keeping.top_k)
+            insert(self._ranked[layer][pole], new)
 
     def summary(self) -> Summary:
         """Return the block's summary."""
@@ -225,8 +230,14 @@ class BlockRows:
             self.positives[i][at].sum(axis=0, dtype=np.int64),
             self.positions[i][at].sum(keepdims=True, dtype=np.int64),
             histogram(values),
-            self._ranked[i] if self._ranked else empty,
+            {pole: in_order(one) for pole, one in self._ranked[i].items()} if self._ranked else empty,
         )
+
+
+def _floor(ranked: Ranked, pole: str) -> Tensor:
+    """Return the value of each neuron's last rank; infinitely easy to reach while a place is empty."""
+    value = ranking.values_of(ranked.keys.amin(dim=0), pole)
+    return value.nan_to_num(nan=-torch.inf if pole == "high" else torch.inf)
 
 
 def _runs(rows: np.ndarray[Any, Any]) -> Iterator[list[int]]:

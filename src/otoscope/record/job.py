@@ -99,16 +99,25 @@ def compute(job: Job, blocks: Sequence[Block]) -> Iterator[Block]:
     if not blocks:
         return
     rows = np.concatenate([np.arange(block.start, block.stop) for block in blocks])
+    config = job.config
     stream = batches(
         job.clips,
         job.decoding,
         rows=rows,
-        batch_size=job.config.batch_size,
-        workers=job.config.workers,
-        block=job.config.block,
+        batch_size=config.batch_size,
+        workers=config.workers,
+        block=config.block,
     )
+    with meter(len(rows), "recording") as done:
+        for block in hear(job, blocks, stream):
+            yield block
+            done(block.stop - block.start)
+
+
+def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator[Block]:
+    """Record the blocks whose batches come in ``stream``; a batch never holds clips of two blocks."""
     by_index = {block.index: block for block in blocks}
-    with lent(job.model), meter(len(rows), "recording") as done:
+    with lent(job.model):
         hearing = _Hearing(job)
         waiting: list[BlockRows] = []
         for index, parts in groupby(stream, key=lambda batch: _block_of(batch, job.config.block)):
@@ -116,7 +125,6 @@ def compute(job: Job, blocks: Sequence[Block]) -> Iterator[Block]:
             waiting.append(heard)
             if not heard.all_failed_in_network:
                 yield from _written(job, waiting)
-            done(heard.block.stop - heard.block.start)
         yield from _written(job, waiting)
 
 
@@ -156,7 +164,7 @@ class _Hearing:
 
     def _add(self, rows: BlockRows, batch: Batch) -> None:
         try:
-            rows.add(batch, self._listener.hear(batch), self._ids)
+            rows.add(batch, self._listener.hear(batch, rows.floors(batch)), self._ids)
             self._failed_in_a_row = 0
         except HookError:
             raise

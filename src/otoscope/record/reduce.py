@@ -8,7 +8,7 @@ the activations for the pooled value, one for the traces and one for the counts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -44,8 +44,19 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Floors:
+    """What a pooled value must reach to be among the ranked clips, ``(neuron,)`` for each pole."""
+
+    high: Tensor
+    low: Tensor
+
+
+@dataclass(frozen=True)
 class PoleTrace:
-    """Where and when neurons are extreme: trace ``(clip, neuron, bin)``, peaks ``(clip, neuron)``."""
+    """Where and when neurons are extreme: trace ``(clip, neuron, bin)``, peaks ``(clip, neuron)``.
+
+    Zero and NaN where they were not wanted (see :class:`Floors`).
+    """
 
     trace: Tensor
     peak_s: Tensor
@@ -107,7 +118,12 @@ def silent_frames(
 
 
 def reduce_batch(
-    output: Tensor, geometry: Geometry, batch: Batch, sample_rate: int, wanted: Wanted
+    output: Tensor,
+    geometry: Geometry,
+    batch: Batch,
+    sample_rate: int,
+    wanted: Wanted,
+    floors: Floors | None = None,
 ) -> Reduction:
     """Return the layer's output on the batch's windows, reduced; one row a window.
 
@@ -123,27 +139,33 @@ def reduce_batch(
         Hz of the windows.
     wanted : Wanted
         What to compute.
+    floors : Floors, optional
+        Traces and peaks are wanted only where a pooled value reaches its neuron's floor; None: everywhere.
     """
     grid = geometry.grid(output)
     if grid.shape[0] != len(batch.rows):
         raise HookError(
             f"a layer gave {grid.shape[0]} clips for {len(batch.rows)}: its clip axis is another one"
         )
+    tokens = _special_tokens(output, geometry) if wanted.pooling == "cls" else None
     spans = valid_frames(batch, geometry, sample_rate)
     parts: list[tuple[list[int], Reduction]] = []
     for windows, frames in _groups(batch, geometry, sample_rate, spans, wanted.skip_silence):
-        whole = len(windows) == len(spans)
-        chosen = grid if whole else grid[torch.tensor(windows, device=grid.device)]
-        parts.append((windows, _reduce_group(chosen, frames, geometry, batch, windows, wanted)))
-    reduced = _in_order(parts)
-    if wanted.pooling == "cls":
-        prefix = geometry.prefix(output)
-        if prefix.shape[2] == 0:
-            raise HookError(
-                "pooling 'cls' needs a special token, and this layer has none: choose mean, max or tail"
-            )
-        reduced = replace(reduced, pooled=prefix[:, :, 0].float())
-    return reduced
+        at = torch.tensor(windows, device=grid.device)
+        chosen = grid if len(windows) == len(spans) else grid[at]
+        pooled = None if tokens is None else tokens[at]
+        starts = torch.from_numpy(batch.starts_s[windows]).to(grid.device, torch.float32)
+        parts.append((windows, _reduce_group(chosen, pooled, frames, geometry, starts, wanted, floors)))
+    return _in_order(parts)
+
+
+def _special_tokens(output: Tensor, geometry: Geometry) -> Tensor:
+    prefix = geometry.prefix(output)
+    if prefix.shape[2] == 0:
+        raise HookError(
+            "pooling 'cls' needs a special token, and this layer has none: choose mean, max or tail"
+        )
+    return prefix[:, :, 0].float()
 
 
 def _groups(
@@ -165,7 +187,13 @@ def _groups(
 
 
 def _reduce_group(
-    grid: Tensor, frames: Span | Tensor, geometry: Geometry, batch: Batch, windows: list[int], wanted: Wanted
+    grid: Tensor,
+    tokens: Tensor | None,
+    frames: Span | Tensor,
+    geometry: Geometry,
+    starts: Tensor,
+    wanted: Wanted,
+    floors: Floors | None,
 ) -> Reduction:
     if isinstance(frames, Tensor):
         at = frames.to(grid.device)
@@ -173,27 +201,68 @@ def _reduce_group(
     else:
         at = torch.arange(*frames, device=grid.device)
         grid = grid[..., frames[0] : frames[1]]
-    starts = torch.from_numpy(batch.starts_s[windows]).to(grid.device, torch.float32)
-    pool = pooling.GRID_POOLINGS.get(wanted.pooling, pooling.mean)
-    return Reduction(
-        pool(grid).float(),
-        torch.full((len(windows),), grid.shape[2] * grid.shape[3], dtype=torch.int64),
-        pooling.count_positive(grid) if wanted.counts else None,
-        tuple(_pole(grid, at, starts, geometry, wanted.n_bins, pole) for pole in POLES),
-    )
+    found = pooling.passes(grid, wanted.pooling, wanted.counts)
+    pooled = found.pooled if tokens is None else tokens
+    seconds = geometry.offset_s + geometry.stride_s * at.float()
+    poles = []
+    for pole, traces in zip(POLES, (found.high, found.low), strict=True):
+        heard = _Heard(grid, traces, seconds, starts, geometry, wanted.n_bins, pole)
+        poles.append(heard.everywhere() if floors is None else heard.where(_reaching(pooled, floors, pole)))
+    positions = torch.full((len(starts),), grid.shape[2] * grid.shape[3], dtype=torch.int64)
+    return Reduction(pooled, positions, found.positives, tuple(poles))
 
 
-def _pole(
-    grid: Tensor, frames: Tensor, starts: Tensor, geometry: Geometry, n_bins: int, pole: str
-) -> PoleTrace:
-    traces = pooling.trace(grid, pole)
-    frame, row, value = pooling.peak(grid, traces, pole)
-    seconds = geometry.offset_s + geometry.stride_s * frames[frame].float() + starts[:, None]
-    if geometry.frequency_hz is None:
-        hertz = torch.full_like(seconds, torch.nan)
-    else:
-        hertz = torch.tensor(geometry.frequency_hz, device=grid.device, dtype=torch.float32)[row]
-    return PoleTrace(pooling.into_bins(traces, n_bins, pole).half(), seconds, hertz, value.float())
+def _reaching(pooled: Tensor, floors: Floors, pole: str) -> Tensor:
+    """Return where ``(clip, neuron)`` a value may be ranked."""
+    return pooled >= floors.high if pole == "high" else pooled <= floors.low
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """One pole of a group of windows: traces, and what places their peaks in seconds and hertz."""
+
+    grid: Tensor
+    traces: Tensor
+    seconds: Tensor
+    starts: Tensor
+    geometry: Geometry
+    n_bins: int
+    pole: str
+
+    def everywhere(self) -> PoleTrace:
+        """Return the evidence of every clip and neuron."""
+        frame, value = self._extreme(self.traces)
+        at = frame[:, :, None, None].expand(-1, -1, self.grid.shape[2], 1)
+        hertz = torch.full_like(value, torch.nan)
+        if self.geometry.frequency_hz is not None:
+            hertz = self._hertz(self.grid.gather(3, at)[..., 0])
+        return PoleTrace(self._binned(self.traces), self.seconds[frame] + self.starts[:, None], hertz, value)
+
+    def where(self, wanted: Tensor) -> PoleTrace:
+        """Return the evidence of the wanted ``(clip, neuron)`` pairs; zero and NaN elsewhere."""
+        clip, neuron = wanted.nonzero(as_tuple=True)
+        chosen = self.traces[clip, neuron]  # (pair, frame)
+        frame, value = self._extreme(chosen)
+        trace = torch.zeros((*wanted.shape, self.n_bins), dtype=torch.float16, device=wanted.device)
+        seconds, hertz, values = torch.full((3, *wanted.shape), torch.nan, device=wanted.device)
+        trace[clip, neuron] = self._binned(chosen)
+        seconds[clip, neuron] = self.seconds[frame] + self.starts[clip]
+        values[clip, neuron] = value
+        if self.geometry.frequency_hz is not None:
+            hertz[clip, neuron] = self._hertz(self.grid[clip, neuron, :, frame])
+        return PoleTrace(trace, seconds, hertz, values)
+
+    def _extreme(self, traces: Tensor) -> tuple[Tensor, Tensor]:
+        best = traces.max(dim=-1) if self.pole == "high" else traces.min(dim=-1)
+        return best.indices, best.values.float()
+
+    def _binned(self, traces: Tensor) -> Tensor:
+        return pooling.into_bins(traces, self.n_bins, self.pole).half()
+
+    def _hertz(self, column: Tensor) -> Tensor:
+        """Return the centre frequency of the extreme row of ``(..., frequency)``."""
+        rows = torch.tensor(self.geometry.frequency_hz, device=column.device, dtype=torch.float32)
+        return rows[column.argmax(dim=-1) if self.pole == "high" else column.argmin(dim=-1)]
 
 
 def _in_order(parts: list[tuple[list[int], Reduction]]) -> Reduction:

@@ -58,7 +58,7 @@ def no_ranks(k: int, n_neurons: int, n_bins: int, device: torch.device) -> Ranke
 
 
 def merge_ranked(a: Ranked, b: Ranked, k: int) -> Ranked:
-    """Return the ``k`` most extreme clips of both."""
+    """Return the ``k`` most extreme clips of both, in order."""
     keys, places = ranking.merge(a.keys, b.keys, k)
     rest = {}
     for field in fields(Ranked)[1:]:
@@ -66,6 +66,34 @@ def merge_ranked(a: Ranked, b: Ranked, k: int) -> Ranked:
         at = places[..., None].expand(*places.shape, both.shape[2]) if both.ndim == 3 else places
         rest[field.name] = both.gather(0, at)
     return Ranked(keys, **rest)
+
+
+def insert(state: Ranked, new: Ranked) -> None:
+    """Put the clips of ``new`` that belong among the most extreme into ``state``, in place, in no order.
+
+    Only entries that enter are copied; once many clips have been heard few do.
+    """
+    k = state.keys.shape[0]
+    places = ranking.merge(state.keys, new.keys, k)[1]
+    enters = places >= k
+    kept = torch.zeros((k + 1, places.shape[1]), dtype=torch.bool, device=places.device)
+    stays = kept.scatter_(0, places.clamp(max=k), True)[:k]
+    free = stays.to(torch.int8).argsort(dim=0, stable=True)  # free slots first
+    entering = (~enters).to(torch.int8).argsort(dim=0, stable=True)  # entering places first
+    order, neuron = (torch.arange(k, device=places.device)[:, None] < enters.sum(dim=0)).nonzero(
+        as_tuple=True
+    )
+    slot = free[order, neuron]
+    source = places.gather(0, entering)[order, neuron] - k
+    for field in fields(Ranked):
+        getattr(state, field.name)[slot, neuron] = getattr(new, field.name)[source, neuron]
+
+
+def in_order(state: Ranked) -> Ranked:
+    """Return the same clips, the most extreme first."""
+    return merge_ranked(
+        state, Ranked(*(getattr(state, field.name)[:0] for field in fields(Ranked))), state.keys.shape[0]
+    )
 
 
 @dataclass(frozen=True)

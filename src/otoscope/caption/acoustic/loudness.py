@@ -2,11 +2,13 @@
 
     L = -0.691 + 10 log10( mean over gated blocks of the K-weighted mean square )
 
-Blocks last 400 ms and overlap by 75 %. Blocks below -70 LUFS are left out, then those more than 10 LU below the mean of the rest. The K-weighting
-is the two filters of the recommendation, evaluated at the frequencies of the spectra instead of run in time.
+Blocks last 400 ms and overlap by 75 %. Blocks below -70 LUFS are left out, then those more than 10 LU below the
+mean of the rest. The K-weighting is the two filters of the recommendation, evaluated at the frequencies of the
+spectra instead of run in time.
 
-Reference: ITU-R BS.1770-4 (2015), annex 1. Where we differ: spectra of 51 ms stand for the filtered signal (a 997 Hz sine
-of amplitude 1 still reads -3.01), one channel, nothing above 10 kHz, and a clip shorter than 400 ms is one block.
+Reference: ITU-R BS.1770-4 (2015), annex 1. Where we differ: spectra of 51 ms stand for the filtered signal (a 997
+Hz sine of amplitude 1 still reads -3.01), one channel, nothing above 10 kHz, and a clip shorter than 400 ms is one
+block.
 """
 
 from __future__ import annotations

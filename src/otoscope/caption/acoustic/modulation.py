@@ -9,8 +9,9 @@
 ============================ =========================================================================
 
 The envelope e (amplitude of the analytic signal, 400 values a second) from the first to the last sounding frame is
-divided by its mean; a Hann window and four-fold padding give its amplitude spectrum. Where several lines are within 20 % of the
-strongest (a pulse train's harmonics), the slowest counts. ``flutter`` and ``roughness`` are sqrt(sum A^2 / 2) over the band, without a window.
+divided by its mean; a Hann window and four-fold padding give its amplitude spectrum. Where several lines are within
+20 % of the strongest (a pulse train's harmonics), the slowest counts. ``flutter`` and ``roughness`` are sqrt(sum
+A^2 / 2) over the band, without a window.
 
 Reference: H. Fastl, E. Zwicker, 2007, "Psychoacoustics", chapters 10 and 11: fluctuation strength peaks near 4 Hz,
 roughness near 70 Hz. Only the ranges are taken from there; these numbers are physical, not perceptual.

@@ -9,13 +9,14 @@
 ``rhythm_strength``          autocorrelation of the rises at that rate, 0 to 1 (1: strictly regular)
 ============================ =========================================================================
 
-The rise r(t) is the increase of level, in dB, over the lowest of the last 30 ms, every 5 ms: the larger one of the whole band
-(level over 20 ms) and of the band above 1 kHz (over 5 ms), both with everything more than 35 dB below the loudest
-level cut off. An onset is a local maximum of r of at least :data:`ONSET_DB`, 40 ms or more from a larger one. Rhythm
-is the autocorrelation of r smoothed over 25 ms: the shortest period whose peak is within 15 % of the highest, from 80 ms to 2.5 s.
+The rise r(t) is the increase of level, in dB, over the lowest of the last 30 ms, every 5 ms: the larger one of the
+whole band (level over 20 ms) and of the band above 1 kHz (over 5 ms), both with everything more than 35 dB below
+the loudest level cut off. An onset is a local maximum of r of at least :data:`ONSET_DB`, 40 ms or more from a
+larger one. Rhythm is the autocorrelation of r smoothed over 25 ms: the shortest period whose peak is within 15 % of
+the highest, from 80 ms to 2.5 s.
 
-The amplitudes of 10 and 90 % lie between the envelope's background (its 10th percentile) and the event's peak. An event that is
-already there when the clip begins has no attack; one that the clip cuts off has no decay.
+The amplitudes of 10 and 90 % lie between the envelope's background (its 10th percentile) and the event's peak. An
+event that is already there when the clip begins has no attack; one that the clip cuts off has no decay.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def _flanks(frames: Frames) -> dict[str, float]:
     return {name: float(np.median(np.array(ones))) for name, ones in found.items() if ones}
 
 
-def _flank_times(envelope: Floats, span: NDArray[np.int64], background: float) -> tuple[float | None, float | None]:
+def _flank_times(
+    envelope: Floats, span: NDArray[np.int64], background: float
+) -> tuple[float | None, float | None]:
     """Return (attack, decay) of one event in seconds, None where a flank lies outside the clip."""
     start, stop = int(span[0]), min(int(span[1]), envelope.size)
     if stop <= start:

@@ -1,8 +1,8 @@
 """Does the sound have a pitch, how high is it, and how does it move?
 
 ================================ =====================================================================
-``pitched_share``                share of sounding frames that have a pitch
-``pitch_confidence``             mean periodicity of the sounding frames, 0 to 1
+``pitched_share``                share of the sounding frames' amplitude that has a pitch
+``pitch_confidence``             mean periodicity of the sounding frames, weighted by amplitude, 0 to 1
 ``pitch_hz``                     median pitch of the pitched frames
 ``pitch_range_semitones``        90th minus 10th percentile of the pitch
 ``pitch_slope_semitones_per_s``  slope of the pitch within pitched stretches, mean weighted by their length
@@ -12,12 +12,13 @@
 ================================ =====================================================================
 
 Pitch comes every 20 ms from the cumulative-mean-normalised difference function d'(lag) over 32 ms: the first lag
-whose minimum is below :data:`CLEAR_DIP`, else the lowest one, refined by a parabola; periodicity is 1 - d'. Above
-2 kHz, where a lag is only a few samples, the strongest spectral line counts instead, if it holds half of the frame's power. A
-frame is pitched where its periodicity is at least :data:`PERIODIC` and a neighbour has the same pitch within two semitones.
+whose minimum is below :data:`CLEAR_DIP`, else the lowest one, refined by a parabola; periodicity is 1 - d'. Above 2
+kHz, where a lag is only a few samples, the strongest spectral line counts instead, if it holds half of the frame's
+power. A frame is pitched where its periodicity is at least :data:`PERIODIC` and a neighbour has the same pitch
+within two semitones.
 
-Reference: A. de Cheveigne, H. Kawahara, 2002, "YIN, a fundamental frequency estimator for speech and music", JASA 111(4), equations 6-8.
-Where we differ: no search in neighbouring frames (their step 6); spectral lines above 2 kHz.
+Reference: A. de Cheveigne, H. Kawahara, 2002, "YIN, a fundamental frequency estimator for speech and music", JASA
+111(4), equations 6-8. Where we differ: no search in neighbouring frames (their step 6); spectral lines above 2 kHz.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ COLUMNS = (
 CLEAR_DIP = 0.15
 """d' below which the first minimum is taken (YIN's threshold is 0.1 to 0.15)."""
 
-PERIODIC = 0.8
+PERIODIC = 0.7
 """Least periodicity of a pitched frame."""
 
 _EVERY = 2
@@ -65,12 +66,12 @@ def measure(frames: Frames) -> dict[str, float]:
     if frames.silent:
         return {}
     pitch_hz, periodicity, pitched = track(frames)
-    sounding = frames.sounding[::_EVERY]
-    if not sounding.any():
+    amplitude = 10.0 ** (frames.level_db[::_EVERY] / 20.0) * frames.sounding[::_EVERY]
+    if not amplitude.any():
         return {}
     found = {
-        "pitched_share": float(pitched[sounding].mean()),
-        "pitch_confidence": float(periodicity[sounding].mean()),
+        "pitched_share": float(amplitude @ pitched / amplitude.sum()),
+        "pitch_confidence": float(amplitude @ periodicity / amplitude.sum()),
     }
     if not pitched.any():
         return found

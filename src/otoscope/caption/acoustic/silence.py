@@ -11,8 +11,8 @@
 
 An event is a stretch above ``loudest - min(20, half of (loudest - background))`` dB, the background being the 10th
 percentile of the levels above silence; gaps shorter than 60 ms are closed. Where the loudest frame is less than
-:data:`STANDS_OUT_DB` above the background, the whole sounding part is one event. A median level over 30 ms is used, so that a single frame neither
-makes nor ends an event.
+:data:`STANDS_OUT_DB` above the background, the whole sounding part is one event. A median level over 30 ms is used,
+so that a single frame neither makes nor ends an event.
 """
 
 from __future__ import annotations
@@ -65,7 +65,11 @@ def measure(frames: Frames) -> dict[str, float]:
 
 def events(frames: Frames) -> NDArray[np.int64]:
     """Return (event, 2): first frame and the one after the last of each stretch of sound; at least one."""
-    level = ndimage.median_filter(frames.level_db, 3, mode="nearest") if frames.level_db.size > 2 else frames.level_db
+    level = (
+        ndimage.median_filter(frames.level_db, 3, mode="nearest")
+        if frames.level_db.size > 2
+        else frames.level_db
+    )
     level = np.maximum(level, FLOOR_DB)
     above = level[level > SILENCE_DB]
     loudest, background = float(level.max()), float(np.percentile(above, 10)) if above.size else FLOOR_DB

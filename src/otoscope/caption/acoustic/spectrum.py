@@ -13,13 +13,14 @@ With the power P(f) of a sounding frame, weighted over frames by the frame's amp
 ``spectral_change``          1 - cosine of the spectra (1/3-octave amplitudes) 100 ms apart, 0 steady to 1
 ============================ =========================================================================
 
-Flatness falls with any tilt, so coloured noise and tones are alike to it. ``noisiness`` therefore takes the flatness in
-bands of 16 bins (312 Hz), each with the straight line through its logarithm taken out, weights bands by their power,
-and divides by the mean that Gaussian noise gives: 0.633, by simulation (0.561 = exp(-0.5772) without taking the line
-out, since a periodogram's values are exponentially distributed).
+Flatness falls with any tilt, so coloured noise and tones are alike to it. ``noisiness`` therefore takes the
+flatness in bands of 16 bins (312 Hz), each with the straight line through its logarithm taken out, weights bands by
+their power, and divides by the mean that Gaussian noise gives: 0.633, by simulation (0.561 = exp(-0.5772) without
+taking the line out, since a periodogram's values are exponentially distributed).
 
 Reference: J. D. Johnston, 1988, "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2)
-(spectral flatness); G. Peeters, 2004, "A large set of audio features for sound description", IRCAM (centroid, spread, roll-off).
+(spectral flatness); G. Peeters, 2004, "A large set of audio features for sound description", IRCAM (centroid,
+spread, roll-off).
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+"""Clips in words: captions from labels, metadata, a file, or from what the waveform measures.
+
+:func:`captioner` turns ``acoustic``, ``labels``, ``titles``, ``metadata:COLUMN`` or ``file:PATH`` into a
+:class:`~otoscope.caption.captioner.Captioner`; :func:`otoscope.caption.stage.caption` writes its table into a run.
+A new captioner is one file with a function ``(rest of the spec) -> Captioner`` plus one line in :data:`CAPTIONERS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from otoscope.registry import lookup
+
+if TYPE_CHECKING:
+    from otoscope.caption.captioner import Captioner
+
+CAPTIONERS: dict[str, str] = {
+    "acoustic": "otoscope.caption.acoustic.captioner:load",
+    "labels": "otoscope.caption.labels:load",
+    "titles": "otoscope.caption.metadata:load_titles",
+    "metadata": "otoscope.caption.metadata:load",
+    "file": "otoscope.caption.from_file:load",
+}
+"""Scheme -> function ``(rest of the spec) -> Captioner``."""
+
+
+def captioner(spec: str = "acoustic") -> Captioner:
+    """Return the captioner that ``spec`` names.
+
+    Parameters
+    ----------
+    spec : str
+        ``acoustic``, ``labels``, ``labels:SET``, ``titles``, ``metadata:COLUMN`` or ``file:PATH``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no captioner has the scheme.
+    InputError
+        If the rest of the spec is unusable.
+
+    Examples
+    --------
+    >>> from otoscope.data import open_data
+    >>> captioner("labels").captions(open_data("sounds:3", seed=1))["status"].to_list()
+    ['ok', 'ok', 'ok']
+    """
+    scheme, _, rest = spec.partition(":")
+    found: Captioner = lookup(CAPTIONERS, scheme, room="caption", kind="captioner")(rest)
+    return found
+
+
+__all__ = ["CAPTIONERS", "captioner"]

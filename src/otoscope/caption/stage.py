@@ -1,0 +1,137 @@
+"""The caption stage: put the clips of a run into words, once, as ``captions/<captioner>-<hash8>.parquet``.
+
+The work goes in blocks of rows, each a file under ``captions/<name>.parts`` until all are there; a killed stage
+goes on with the missing ones and ends with the same bytes. The marker is ``stages/caption-<name>.json``.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from otoscope.caption import captioner
+from otoscope.caption.captioner import Captioner, share_with_label
+from otoscope.data.clips import Clips
+from otoscope.errors import EmptyDataError, StageError
+from otoscope.store import run as runs
+from otoscope.store import tables
+from otoscope.store.run import Run
+from otoscope.work import blocks
+from otoscope.work.blocks import Block
+
+logger = logging.getLogger(__name__)
+
+STAGE, VERSION = "caption", 1
+
+
+class CaptionConfig(BaseModel):
+    """Options of the caption stage; unknown keys are refused.
+
+    Attributes
+    ----------
+    captioner : str
+        ``acoustic``, ``labels``, ``labels:SET``, ``titles``, ``metadata:COLUMN`` or ``file:PATH``.
+    block : int
+        Clips a block: the unit of work that is finished or not. Not part of the stage's identity.
+    workers : int or None
+        Decoding processes, None = as many as suit the machine. Not part of the stage's identity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    captioner: str = "acoustic"
+    block: int = Field(256, ge=1)
+    workers: int | None = Field(None, ge=0)
+
+
+def caption(run: Run, clips: Clips, config: CaptionConfig | None = None) -> str:
+    """Write the captions of the run's clips and return the name of their table.
+
+    Parameters
+    ----------
+    run : Run
+        A recorded run.
+    clips : Clips
+        Its clips, in its order.
+    config : CaptionConfig, optional
+        Which captioner.
+
+    Returns
+    -------
+    str
+        ``<captioner>-<hash8>``, for ``run.table("captions", name)``.
+
+    Raises
+    ------
+    StageError
+        If ``clips`` are not the run's.
+    EmptyDataError
+        If not one clip got a caption; nothing is written.
+    StoreError
+        If the disk refuses; finished blocks are kept.
+    """
+    config = config or CaptionConfig()
+    _same_clips(run, clips)
+    words = captioner(config.captioner)
+    name, output = words.id, f"captions/{words.id}.parquet"
+    marker, identity = f"{STAGE}-{name}", {"captioner": config.captioner.partition(":")[0], "id": words.id}
+    inputs = {"data": run.manifest["data"]["hash"]}
+    if runs.is_done(run, marker, VERSION, identity, inputs):
+        logger.info("%s already holds %s", run.root, output)
+        return name
+    started = time.perf_counter()
+    parts = run.root / "captions" / f"{name}.parts"
+    table = _computed(words, clips, config, parts)
+    notes = _notes(words, clips, table)
+    tables.write(run.root / output, table)
+    runs.commit_stage(run, marker, VERSION, identity, inputs, [output], notes)
+    shutil.rmtree(parts)
+    run.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
+    return name
+
+
+def _same_clips(run: Run, clips: Clips) -> None:
+    recorded = run.manifest["data"]
+    if clips.content_hash() != recorded["hash"]:
+        raise StageError(
+            f"{clips.spec} ({len(clips)} clips) is not what {run.root} was recorded on: {recorded.get('spec')} "
+            f"({recorded.get('n_clips')} clips). Pass the same clips, or record again."
+        )
+
+
+def _computed(words: Captioner, clips: Clips, config: CaptionConfig, parts: Path) -> pl.DataFrame:
+    """Return the whole table, its blocks computed where they are not there yet."""
+    plan = blocks.plan(len(clips), config.block)
+    parts.mkdir(parents=True, exist_ok=True)
+    for block in plan:
+        if not _part(parts, block).is_file():
+            made = words.captions(clips, rows=range(block.start, block.stop), workers=config.workers)
+            tables.write(_part(parts, block), made)
+    table = pl.concat([tables.read(_part(parts, block)) for block in plan], rechunk=True)
+    if not (table["status"] == "ok").any():
+        shutil.rmtree(parts)
+        raise EmptyDataError(
+            f"{config.captioner} gave none of {len(clips)} clips a caption. The first: {table['reason'][0]}"
+        )
+    return table
+
+
+def _part(parts: Path, block: Block) -> Path:
+    return parts / f"{block.start}-{block.stop}.parquet"
+
+
+def _notes(words: Captioner, clips: Clips, table: pl.DataFrame) -> dict[str, object]:
+    said = table.filter(pl.col("status") == "ok")
+    return {
+        "clips": table.height,
+        "failed": table.height - said.height,
+        "distinct_texts": said["text"].n_unique(),
+        "circular": words.circular,
+        "share_with_label": share_with_label(table, clips),
+        **words.notes(clips),
+    }

@@ -1,0 +1,100 @@
+"""``otoscope data get NAME``, ``otoscope data list``, ``otoscope data show DATA``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines
+
+data = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Download and look at collections of sounds.",
+)
+
+
+@data.command()
+def get(
+    name: Annotated[str, typer.Argument(help="a name of otoscope data list")],
+    out: Annotated[str, typer.Option(help="folder that collections go into")] = "data",
+    keep_archives: Annotated[bool, typer.Option(help="keep the downloaded archives")] = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Download a collection: continued where it stopped, checked, unpacked; its licence is shown first."""
+    import sys
+
+    from otoscope.data import download
+
+    entry = download.DOWNLOADS.get(name)
+    if entry is not None and not quiet:
+        sys.stderr.write(f"{entry.title}\nlicence: {entry.licence}\n{entry.page}\n")
+    fetched = download.get(name, out, keep_archives=keep_archives)
+    if json:
+        print_json(fetched)
+        return
+    print_lines(
+        [
+            f"{fetched.folder}: {'downloaded' if fetched.new else 'was there already'}; licence {fetched.licence}"
+        ]
+    )
+    if fetched.spec:
+        print_lines([f"use it as --data {fetched.spec}"])
+
+
+@data.command("list")
+def list_downloads(json: options.Json = False) -> None:
+    """List what can be downloaded, with its licence."""
+    from otoscope.data.official import DOWNLOADS
+
+    if json:
+        print_json(DOWNLOADS)
+        return
+    print_lines(
+        aligned(
+            [[key, one.title, one.licence] for key, one in DOWNLOADS.items()], ["name", "title", "licence"]
+        )
+    )
+
+
+@data.command()
+def show(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="esc50:PATH, folder:PATH, csv:FILE, sounds:N ...")
+    ],
+    folds: options.Folds = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    json: options.Json = False,
+) -> None:
+    """Show what a collection holds: clips, groups, folds, classes."""
+    clips = options.open_clips(data, folds, split, limit)
+    table = clips.table
+    summary = {
+        "spec": clips.spec,
+        "clips": len(clips),
+        "groups": table["group"].n_unique(),
+        "group_declared": clips.group_declared,
+        "folds": table["fold"].drop_nulls().unique().sort().to_list(),
+        "splits": table["split"].drop_nulls().unique().sort().to_list(),
+        "label_sets": {one.name: list(one.classes) for one in clips.label_sets},
+        "columns": table.columns,
+    }
+    if json:
+        print_json(summary)
+        return
+    print_lines(f"{key:<15} {_short(value)}" for key, value in summary.items() if key != "label_sets")
+    for one in clips.label_sets:
+        print_lines([f"{one.name:<15} {len(one.classes)} classes: {_short(one.classes)}"])
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list | tuple):
+        shown = ", ".join(str(one) for one in value[:12])
+        return shown + (f", ... ({len(value)})" if len(value) > 12 else "") or "-"
+    return str(value)

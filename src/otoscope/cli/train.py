@@ -1,0 +1,94 @@
+"""``otoscope train ARCH --data D --test-folds 5 --valid 0.125 --out MODEL``."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines
+
+
+def train(
+    arch: Annotated[str, typer.Argument(help="the architecture: cnn")],
+    data: options.Data,
+    out: options.Out,
+    test_folds: Annotated[str | None, typer.Option(help="folds that are heard once, at the end")] = None,
+    test_split: Annotated[str | None, typer.Option(help="split that is heard once, at the end")] = None,
+    valid: Annotated[
+        float | None, typer.Option(help="share of the other groups that chooses the best epoch")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over the training clips")] = None,
+    label_set: Annotated[
+        str | None, typer.Option(help="what to learn; the primary label set by default")
+    ] = None,
+    folds: options.Folds = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Train a classifier. A killed training continues with the same command; --set option.width=16 reaches ARCH."""
+    from otoscope.models.train import TrainConfig
+    from otoscope.models.train import train as run_training
+    from otoscope.store import manifest
+
+    own, architecture = _apart(settings or [])
+    config = options.configured(
+        TrainConfig,
+        own,
+        test_folds=test_folds,
+        test_split=test_split,
+        valid=valid,
+        epochs=epochs,
+        label_set=label_set,
+        seed=seed,
+        options=architecture or None,
+    )
+    clips = options.open_clips(data, folds, split, limit)
+    if dry_run:
+        print_json(
+            {"architecture": arch, "clips": len(clips), "out": out, "config": config.model_dump(mode="json")}
+        )
+        return
+    started = time.perf_counter()
+    model = run_training(arch, clips, out, config, device=device)
+    account = manifest.read(options.path(out) / "training.json")
+    if json:
+        print_json(account)
+        return
+    parameters = sum(one.numel() for one in model.parameters())
+    print_lines([f"{out}: {arch} with {parameters} parameters, {time.perf_counter() - started:.0f} s"])
+    print_lines(_lines(account))
+
+
+def _apart(settings: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the training's own settings, and the architecture's as numbers where they are numbers."""
+    own = [one for one in settings if not one.startswith("option.")]
+    pairs = [one.removeprefix("option.").partition("=") for one in settings if one.startswith("option.")]
+    return own, {key: _number(value) for key, _, value in pairs}
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _lines(account: dict[str, Any]) -> list[str]:
+    test = account.get("test")
+    if not test:
+        return ["no test part: name one by --test-folds or --test-split"]
+    low, high = test["interval"]
+    interval = f"95 % interval over groups {low:.3f} to {high:.3f}"
+    share = f"test accuracy {test['accuracy']:.3f} ({interval}), {test['n_clips']} clips"
+    return [share, *aligned(sorted(test["per_class"].items()), ["class", "accuracy"])]
