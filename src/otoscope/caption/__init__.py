@@ -1,6 +1,6 @@
 """Clips in words: captions from labels, metadata, a file, or from what the waveform measures.
 
-:func:`captioner` turns ``acoustic``, ``labels``, ``titles``, ``metadata:COLUMN`` or ``file:PATH`` into a
+:func:`open_captioner` turns ``acoustic``, ``labels``, ``titles``, ``metadata:COLUMN`` or ``file:PATH`` into a
 :class:`~otoscope.caption.captioner.Captioner`; :func:`otoscope.caption.stage.caption` writes its table into a run.
 A new captioner is one file with a function ``(rest of the spec) -> Captioner`` plus one line in :data:`CAPTIONERS`.
 """
@@ -24,7 +24,7 @@ CAPTIONERS: dict[str, str] = {
 """Scheme -> function ``(rest of the spec) -> Captioner``."""
 
 
-def captioner(spec: str = "acoustic") -> Captioner:
+def open_captioner(spec: str = "acoustic") -> Captioner:
     """Return the captioner that ``spec`` names.
 
     Parameters
@@ -42,7 +42,7 @@ def captioner(spec: str = "acoustic") -> Captioner:
     Examples
     --------
     >>> from otoscope.data import open_data
-    >>> captioner("labels").captions(open_data("sounds:3", seed=1))["status"].to_list()
+    >>> open_captioner("labels").captions(open_data("sounds:3", seed=1))["status"].to_list()
     ['ok', 'ok', 'ok']
     """
     scheme, _, rest = spec.partition(":")
@@ -50,4 +50,4 @@ def captioner(spec: str = "acoustic") -> Captioner:
     return found
 
 
-__all__ = ["CAPTIONERS", "captioner"]
+__all__ = ["CAPTIONERS", "open_captioner"]

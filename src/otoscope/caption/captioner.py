@@ -96,6 +96,17 @@ def table(clips: Clips, rows: Rows, texts: Mapping[int, str], reasons: Mapping[i
     )
 
 
+def spoken(name: str) -> str:
+    """Return a name with spaces for underscores, none doubled.
+
+    Examples
+    --------
+    >>> spoken("door_wood__knock")
+    'door wood knock'
+    """
+    return " ".join(name.replace("_", " ").split())
+
+
 def share_with_label(captions: pl.DataFrame, clips: Clips) -> float | None:
     """Return the share of captions in which the name of the clip's own (primary) label occurs; None without labels.
 
@@ -108,9 +119,7 @@ def share_with_label(captions: pl.DataFrame, clips: Clips) -> float | None:
     for row, text in captions.filter(pl.col("status") == "ok").select("row", "text").iter_rows():
         own = labels[row]
         names = own if isinstance(own, list) else [own]
-        hits.append(any(name is not None and _plain(name) in _plain(text) for name in names))
+        hits.append(
+            any(name is not None and spoken(name).casefold() in spoken(text).casefold() for name in names)
+        )
     return sum(hits) / len(hits) if hits else None
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.replace("_", " ").casefold().split())

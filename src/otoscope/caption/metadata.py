@@ -8,10 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from otoscope.caption.captioner import Rows, chosen, table
+from otoscope.caption.captioner import Rows, chosen, spoken, table
 from otoscope.data.clips import Clips
 from otoscope.errors import InputError, UnknownNameError
-from otoscope.language.concepts import spoken
 from otoscope.store.hashing import hash8
 
 TITLES = "title"

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from otoscope.caption import captioner
+from otoscope.caption import open_captioner
 from otoscope.caption.captioner import Captioner, share_with_label
 from otoscope.data.clips import Clips
 from otoscope.errors import EmptyDataError, StageError
@@ -77,7 +77,7 @@ def caption(run: Run, clips: Clips, config: CaptionConfig | None = None) -> str:
     """
     config = config or CaptionConfig()
     _same_clips(run, clips)
-    words = captioner(config.captioner)
+    words = open_captioner(config.captioner)
     name, output = words.id, f"captions/{words.id}.parquet"
     marker, identity = f"{STAGE}-{name}", {"captioner": config.captioner.partition(":")[0], "id": words.id}
     inputs = {"data": run.manifest["data"]["hash"]}

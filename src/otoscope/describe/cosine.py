@@ -49,7 +49,10 @@ class CosineScorer:
             return evidence.T @ self._prepared(self.affinities)
         return torch.stack([evidence.T @ self._prepared(self.affinities[rows]) for rows in donors])
 
+    def ranked(self, evidence: Tensor) -> None:
+        """Return None: all clips are looked at."""
+
     def _prepared(self, columns: Tensor) -> Tensor:
         if self.cubed:
-            columns = (columns - columns.mean(dim=0)) ** 3
-        return columns / columns.norm(dim=0).clamp_min(self.min_norm)
+            columns = (columns - columns.mean(dim=0)).pow(3)
+        return columns.div(torch.linalg.vector_norm(columns, dim=0).clamp_min(self.min_norm))

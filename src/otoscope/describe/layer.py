@@ -38,6 +38,9 @@ class Scorer(Protocol):
         """Return scores before the marginal is subtracted: ``(neuron, concept)``; with ``donors``
         ``(permutation, clip)``, ``(permutation, neuron, concept)``."""
 
+    def ranked(self, evidence: Any) -> Tensor | None:
+        """Return the clips the function looks at, ``(neuron, k)`` by rank; None where it looks at all."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -53,12 +56,15 @@ class Layer:
         Neurons taken at a time.
     dtype : torch.dtype
         Precision of the arithmetic.
+    sign : float
+        -1.0 for the low pole: the activations are negated as they are read.
     """
 
     activations: Any
     rows: Tensor
     block: int
     dtype: torch.dtype
+    sign: float = 1.0
 
     def blocks(self) -> Iterator[slice]:
         """Yield the neurons of each block."""
@@ -69,7 +75,8 @@ class Layer:
         """Return the activations ``(usable clip, neuron)`` of a block."""
         taken = _columns(self.activations, neurons)
         whole = len(self.rows) == len(taken)
-        return (taken if whole else taken[self.rows.to(taken.device)]).to(self.dtype)
+        kept = (taken if whole else taken[self.rows.to(taken.device)]).to(self.dtype)
+        return kept if self.sign == 1.0 else kept * self.sign
 
 
 def usable(activations: Any, affinities: Any, block: int | None) -> tuple[Layer, Tensor]:
@@ -91,7 +98,9 @@ def usable(activations: Any, affinities: Any, block: int | None) -> tuple[Layer,
         good = good & _finite_rows(_columns(activations, neurons), "activations").to(good.device)
     rows = torch.nonzero(good).flatten()
     if not len(rows):
-        raise EmptyDataError(f"all {len(good)} clips have a NaN in activations or affinities: nothing to score")
+        raise EmptyDataError(
+            f"all {len(good)} clips have a NaN in activations or affinities: nothing to score"
+        )
     return Layer(activations, rows, layer.block, dtype), bound[rows].to(dtype)
 
 
@@ -152,7 +161,9 @@ def _finite_rows(table: Tensor, what: str) -> Tensor:
     if table.sum(dtype=torch.float64).isfinite():
         return torch.ones(len(table), dtype=torch.bool, device=table.device)
     if table.isinf().any():
-        raise InputError(f"{what} hold an infinite value; only finite values and NaN (a failed clip) are allowed")
+        raise InputError(
+            f"{what} hold an infinite value; only finite values and NaN (a failed clip) are allowed"
+        )
     return ~table.isnan().any(dim=1)
 
 

@@ -73,7 +73,11 @@ class PmiScorer:
         from row ``donors[permutation, i]``."""
         ranked = evidence if donors is None else donors[:, evidence.long()].flatten(0, 1).to(torch.int32)
         found = log_likelihood(ranked, self.membership, self.weights, self.min_prob)
-        return found if donors is None else found.unflatten(0, (len(donors), -1))
+        return found if donors is None else found.view(len(donors), len(evidence), -1)
+
+    def ranked(self, evidence: Tensor) -> Tensor:
+        """Return the top clips."""
+        return evidence
 
 
 def log_likelihood(ranked: Tensor, membership: Tensor, weights: Tensor, min_prob: float) -> Tensor:
@@ -110,7 +114,7 @@ def log_likelihood(ranked: Tensor, membership: Tensor, weights: Tensor, min_prob
 
 def _bags(ranked: Tensor, weights: Tensor, n_clips: int, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield some distinct weights, and for each neuron the rows it takes from their stacked tables."""
-    distinct, table_of_rank = weights.unique_consecutive(return_inverse=True)
+    distinct, table_of_rank = torch.unique_consecutive(weights, return_inverse=True)
     for start in range(0, len(distinct), at_once):
         ranks = torch.nonzero((table_of_rank >= start) & (table_of_rank < start + at_once)).flatten()
         first_row = (table_of_rank[ranks] - start) * n_clips

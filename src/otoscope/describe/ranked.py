@@ -71,3 +71,19 @@ def _sort_keys(activations: Tensor, tie_rank: Tensor) -> Tensor:
     bits = rows.view(torch.int32)  # (neuron, clip)
     bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     return bits.long().bitwise_left_shift_(32).bitwise_or_(tie_rank)
+
+
+def tied_at_cut(activations: Tensor, ranked: Tensor) -> Tensor:
+    """Return, bool ``(neuron,)``, whether a tie decided which clips are among the ``ranked`` (neuron, k) ones.
+
+    Parameters
+    ----------
+    activations : Tensor (clip, neuron)
+    ranked : Tensor, int32 (neuron, k)
+        From :func:`top_ranked`.
+    """
+    k = ranked.shape[1]
+    if k == 0:
+        return torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
+    last = activations.gather(0, ranked[:, -1:].long().T)  # (1, neuron)
+    return (activations >= last).sum(dim=0) > k

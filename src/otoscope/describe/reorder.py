@@ -101,6 +101,10 @@ class ReorderScorer:
             [self._scores(rows[evidence.ranked.long()], evidence.values, evidence.base) for rows in donors]
         )
 
+    def ranked(self, evidence: Top) -> Tensor:
+        """Return the top clips."""
+        return evidence.ranked
+
     def _scores(self, clips: Tensor, values: Tensor, base: Tensor) -> Tensor:
         scores = [self._some(clips[some], values[some], base[some]) for some in self._steps(len(clips))]
         return torch.cat(scores)

@@ -13,7 +13,7 @@ Conventions, the same for all five:
   of the layer's marginal.
 - *Ties*: equal activations (a ReLU's zeros) and equal affinities are ordered by a seeded random order of the
   clips, never by file order.
-- *Few clips*: ``top_k`` is clamped to the number of usable clips (:func:`clamped_top_k`).
+- *Few clips*: ``top_k`` is clamped to the number of usable clips (:func:`~otoscope.describe.bind.clamped_top_k`).
 - *One neuron*: with T = 1 and ``lam = 1`` the marginal is the neuron itself and ``wpmi`` and ``soft_wpmi`` are 0
   by definition; both cases are logged here and flagged in the descriptions. Pass the whole layer's ``prior``.
 - *Blocks*: neurons are taken ``block`` at a time; beside the result, working memory does not grow with the layer.
@@ -25,24 +25,20 @@ Networks", ICLR 2023; defaults are those of its release.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from otoscope.arrays import Array, like, to_tensor
-from otoscope.describe.cosine import CosineScorer
-from otoscope.describe.layer import Scorer, gather_prior, score, usable
-from otoscope.describe.pmi import PmiScorer, rank_weights
-from otoscope.describe.ranked import tie_order
-from otoscope.describe.reorder import ReorderScorer, Variant, affinity_ranks, chance_permutations
-from otoscope.errors import InputError, UnknownNameError
+from otoscope.describe.bind import (
+    Build,
+    bind_cos,
+    bind_cos_cubed,
+    bind_rank_reorder,
+    bind_soft_wpmi,
+    bind_wpmi,
+)
+from otoscope.describe.layer import gather_prior, score, usable
+from otoscope.describe.reorder import Variant
 
 _log = logging.getLogger(__name__)
-
-Build = Callable[[Tensor, int], Scorer]
-"""Affinities of the usable clips and a seed -> the function with them bound."""
 
 
 def cos(activations: Array, affinities: Array, *, block: int | None = None, seed: int = 0) -> Array:
@@ -72,7 +68,7 @@ def cos(activations: Array, affinities: Array, *, block: int | None = None, seed
     >>> cos(np.array([[3.0], [4.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])).round(2)
     array([[0.6, 0.8]])
     """
-    return _run(build_cos(), activations, affinities, None, block, seed)
+    return _run(bind_cos(), activations, affinities, None, block, seed)
 
 
 def cos_cubed(
@@ -92,7 +88,7 @@ def cos_cubed(
     array (neuron, concept)
         In [-1, 1].
     """
-    return _run(build_cos_cubed(min_norm=min_norm), activations, affinities, None, block, seed)
+    return _run(bind_cos_cubed(min_norm=min_norm), activations, affinities, None, block, seed)
 
 
 def wpmi(
@@ -129,7 +125,7 @@ def wpmi(
     array (neuron, concept)
         Nats, unbounded.
     """
-    build = build_wpmi(top_k=top_k, a=a, lam=lam, min_prob=min_prob)
+    build = bind_wpmi(top_k=top_k, a=a, lam=lam, min_prob=min_prob)
     return _run(build, activations, affinities, prior, block, seed)
 
 
@@ -163,7 +159,7 @@ def soft_wpmi(
     array (neuron, concept)
         Nats, unbounded; at most log T for ``lam = 1``.
     """
-    build = build_soft_wpmi(top_k=top_k, a=a, lam=lam, min_prob=min_prob, p_start=p_start, p_end=p_end)
+    build = bind_soft_wpmi(top_k=top_k, a=a, lam=lam, min_prob=min_prob, p_start=p_start, p_end=p_end)
     return _run(build, activations, affinities, prior, block, seed)
 
 
@@ -203,7 +199,7 @@ def rank_reorder(
     array (neuron, concept)
         At most 0; NaN or -inf where a score is not defined (:mod:`~otoscope.describe.reorder`).
     """
-    build = build_rank_reorder(
+    build = bind_rank_reorder(
         p=p, top_fraction=top_fraction, scale_p=scale_p, permutations=permutations, variant=variant
     )
     return _run(build, activations, affinities, None, block, seed)
@@ -219,80 +215,10 @@ def layer_prior(
     activations, affinities, block, seed
         See :func:`cos`.
     build : callable
-        From :func:`build_wpmi` or :func:`build_soft_wpmi`, with the parameters of the later call.
+        From :mod:`~otoscope.describe.bind`, with the parameters of the later call.
     """
     layer, bound = usable(activations, affinities, block)
     return like(gather_prior(layer, build(bound, seed), bound.shape[1]).value(), activations)
-
-
-def clamped_top_k(top_k: int, n_clips: int) -> int:
-    """Return how many clips ``wpmi`` and ``soft_wpmi`` look at when ``n_clips`` are usable."""
-    if top_k < 1:
-        raise InputError(f"top_k is a number of clips, at least 1, got {top_k}")
-    if top_k > n_clips:
-        _log.info("top_k = %d is clamped to the %d usable clips", top_k, n_clips)
-    return min(top_k, n_clips)
-
-
-def build_cos() -> Build:
-    """Return :func:`cos` as something to bind affinities to."""
-    return lambda affinities, seed: CosineScorer(affinities, False, torch.finfo(affinities.dtype).tiny)
-
-
-def build_cos_cubed(*, min_norm: float = 1e-3) -> Build:
-    """Return :func:`cos_cubed` as something to bind affinities to."""
-    return lambda affinities, seed: CosineScorer(affinities, True, min_norm)
-
-
-def build_wpmi(*, top_k: int = 28, a: float = 2.0, lam: float = 0.6, min_prob: float = 1e-7) -> Build:
-    """Return :func:`wpmi` as something to bind affinities to."""
-    return build_soft_wpmi(top_k=top_k, a=a, lam=lam, min_prob=min_prob, p_start=1.0, p_end=1.0)
-
-
-def build_soft_wpmi(
-    *,
-    top_k: int = 100,
-    a: float = 10.0,
-    lam: float = 1.0,
-    min_prob: float = 1e-7,
-    p_start: float = 0.998,
-    p_end: float = 0.97,
-) -> Build:
-    """Return :func:`soft_wpmi` as something to bind affinities to."""
-    if not 0 <= p_end <= p_start <= 1:
-        raise InputError(f"expected 0 <= p_end <= p_start <= 1, got p_start {p_start}, p_end {p_end}")
-
-    def build(affinities: Tensor, seed: int) -> Scorer:
-        weights = rank_weights(clamped_top_k(top_k, len(affinities)), p_start, p_end)
-        membership = torch.softmax(a * affinities, dim=1)
-        return PmiScorer(membership, weights, min_prob, lam, tie_order(len(affinities), seed))
-
-    return build
-
-
-def build_rank_reorder(
-    *,
-    p: float = 3.0,
-    top_fraction: float = 0.05,
-    scale_p: float = 0.5,
-    permutations: Any = None,
-    variant: Variant = "clip-dissect",
-) -> Build:
-    """Return :func:`rank_reorder` as something to bind affinities to."""
-    if variant not in ("clip-dissect", "and-2024"):
-        raise UnknownNameError.of("variant of rank_reorder", variant, ("clip-dissect", "and-2024"))
-    if not 0 < top_fraction <= 1:
-        raise InputError(f"top_fraction is a share of the clips in (0, 1], got {top_fraction}")
-
-    def build(affinities: Tensor, seed: int) -> Scorer:
-        n, order = int(top_fraction * len(affinities)), tie_order(len(affinities), seed)
-        drawn = chance_permutations(n, 5, seed) if permutations is None else to_tensor(permutations)
-        if drawn.shape[-1] != n:
-            raise InputError(f"permutations must be of the {n} top clips, got shape {tuple(drawn.shape)}")
-        ranks = affinity_ranks(affinities, order)
-        return ReorderScorer(affinities, ranks, drawn, n, p, scale_p, variant, order)
-
-    return build
 
 
 def _run(

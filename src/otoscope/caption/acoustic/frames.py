@@ -96,7 +96,8 @@ def analyse(waveform: NDArray[np.float32]) -> Frames:
 
 def decibels(power: Any) -> Floats:
     """Return 10 log10 of a power, no lower than :data:`FLOOR_DB`."""
-    return 10.0 * np.log10(np.maximum(power, 10.0 ** (FLOOR_DB / 10.0)))
+    level: Floats = 10.0 * np.log10(np.maximum(power, 10.0 ** (FLOOR_DB / 10.0)))
+    return level
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -130,7 +131,7 @@ def _power(waveform: NDArray[np.float32], n_frames: int) -> Floats:
 
 
 def _envelope(waveform: NDArray[np.float32]) -> Floats:
-    """Return sqrt(mean |analytic signal|^2) over each 2.5 ms."""
+    """Return the mean of |analytic signal| over each 2.5 ms."""
     size = fft.next_fast_len(waveform.size, real=True)
     spectrum = fft.rfft(waveform, size)
     gain = np.full(size, 0.0, np.float32)
@@ -141,6 +142,5 @@ def _envelope(waveform: NDArray[np.float32]) -> Floats:
     full = np.zeros(size, np.complex64)
     full[: spectrum.size] = spectrum
     analytic = fft.ifft(full * gain)[: waveform.size // ENVELOPE_STEP * ENVELOPE_STEP]
-    power = np.square(analytic.real, dtype=np.float64) + np.square(analytic.imag, dtype=np.float64)
-    envelope: Floats = np.sqrt(power.reshape(-1, ENVELOPE_STEP).mean(1))  # (step,)
+    envelope: Floats = np.abs(analytic).reshape(-1, ENVELOPE_STEP).mean(1, dtype=np.float64)  # (step,)
     return envelope

@@ -17,8 +17,9 @@ Reference: level in dB relative to full scale after AES17 without its 3 dB offse
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from otoscope.caption.acoustic.frames import Frames, decibels
+from otoscope.caption.acoustic.frames import Floats, Frames, decibels
 from otoscope.caption.acoustic.loudness import loudness_lufs
 
 COLUMNS = (
@@ -54,7 +55,7 @@ def measure(frames: Frames) -> dict[str, float]:
     }
 
 
-def _trend(place: np.ndarray, levels: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+def _trend(place: NDArray[np.int64], levels: Floats) -> tuple[float, float]:
     """Return (rise from first to last place along the least-squares line, share of variance explained)."""
     if place.size < 3 or np.ptp(levels) < 1e-6:
         return 0.0, 0.0

@@ -38,7 +38,8 @@ def _taps(seen: Impression, measured: Measured) -> bool:
 
 def _voiced(seen: Impression, measured: Measured) -> bool:
     """At least partly pitched and short, with pauses: a call."""
-    return seen.course == "intermittent" and seen.length == "short" and _has(measured, "pitched_share", 0.1)
+    short = seen.course == "intermittent" and seen.length == "short"
+    return short and _has(measured, "pitched_share", 0.1) and seen.texture != "pure" and seen.pitch != "low"
 
 
 def _steady_noise(seen: Impression) -> bool:
@@ -78,7 +79,7 @@ CALLED: tuple[tuple[str, Rule], ...] = (
     # a sharp high-pitched cry
     ("squealing", lambda i, m: _voiced(i, m) and i.pitch in HIGH and i.brightness not in LOW),
     # a short explosive cry
-    ("calling", lambda i, m: _voiced(i, m) and i.brightness not in BRIGHT and i.attack != "gradual"),
+    ("short cries", lambda i, m: _voiced(i, m) and i.brightness not in BRIGHT and i.attack != "gradual"),
     # a long high cry that rises and falls
     ("wailing", lambda i, m: i.pitch in HIGH and i.length in LONG and i.movement not in ("steady", "")),
     # a clear high tone, as of air through a small opening
@@ -87,7 +88,7 @@ CALLED: tuple[tuple[str, Rule], ...] = (
     ("ringing", lambda i, m: i.texture in ("pure", "tonal") and i.attack == "sudden" and i.decay == "slow"),
     # an utterance: pitched, moving, rich in overtones
     (
-        "voice-like calling",
+        "voice-like cries",
         lambda i, m: i.pitch in ("medium", "high") and i.texture == "tonal" and i.movement != "steady",
     ),
     # a strong rapid beat
@@ -136,7 +137,9 @@ CALLED: tuple[tuple[str, Rule], ...] = (
     # a low dull continuous noise
     (
         "rumbling",
-        lambda i, m: i.brightness == "bass-heavy" and i.texture != "pure" and i.course != "intermittent",
+        lambda i, m: (
+            i.brightness == "bass-heavy" and i.texture in ("noisy", "mixed") and i.course != "intermittent"
+        ),
     ),
     # a deep prolonged loud noise
     ("roaring", lambda i, m: i.loudness == "loud" and not i.pitch and i.course in ("continuous", "uneven")),

@@ -40,7 +40,8 @@ def _k_weights() -> Floats:
     one_sided = np.full(hz.size, 2.0)
     one_sided[[0, -1]] = 1.0
     window_power = float(np.square(np.hanning(N_FFT + 1)[:-1]).sum())
-    return gain * one_sided / (N_FFT * window_power)
+    weights: Floats = gain * one_sided / (N_FFT * window_power)
+    return weights
 
 
 def loudness_lufs(frames: Frames) -> float:
@@ -52,12 +53,10 @@ def loudness_lufs(frames: Frames) -> float:
         blocks = (sums[starts + _BLOCK] - sums[starts]) / _BLOCK
     else:
         blocks = np.array([mean_square.mean()])
-    for gate in (lambda _: _ABSOLUTE_GATE, lambda kept: _loudness(kept) + _RELATIVE_GATE):
-        limit = gate(blocks)
-        blocks = blocks[decibels(blocks) - 0.691 > limit]
-        if not blocks.size:
-            return _ABSOLUTE_GATE
-    return _loudness(blocks)
+    blocks = blocks[decibels(blocks) - 0.691 > _ABSOLUTE_GATE]
+    if not blocks.size:
+        return _ABSOLUTE_GATE
+    return _loudness(blocks[decibels(blocks) - 0.691 > _loudness(blocks) + _RELATIVE_GATE])
 
 
 def _loudness(blocks: Floats) -> float:

@@ -10,8 +10,9 @@
 
 The envelope e (amplitude of the analytic signal, 400 values a second) from the first to the last sounding frame is
 divided by its mean; a Hann window and four-fold padding give its amplitude spectrum. Where several lines are within
-20 % of the strongest (a pulse train's harmonics), the slowest counts. ``flutter`` and ``roughness`` are sqrt(sum
-A^2 / 2) over the band, without a window.
+20 % of the strongest (a pulse train's harmonics), the slowest counts. What averaging over 2.5 ms takes from fast
+lines, sinc(2.5 ms x rate), is put back. ``flutter`` and ``roughness`` are sqrt(sum A^2 / 2) over the band, without a
+window.
 
 Reference: H. Fastl, E. Zwicker, 2007, "Psychoacoustics", chapters 10 and 11: fluctuation strength peaks near 4 Hz,
 roughness near 70 Hz. Only the ranges are taken from there; these numbers are physical, not perceptual.
@@ -29,6 +30,7 @@ COLUMNS = ("am_rate_hz", "am_depth", "am_prominence", "flutter", "roughness")
 _SLOWEST_HZ = 0.7
 _FASTEST_HZ = 150.0
 _LEAST_STEPS = 100
+_STEP_S = ENVELOPE_STEP / ANALYSIS_RATE
 
 
 def measure(frames: Frames) -> dict[str, float]:
@@ -37,7 +39,7 @@ def measure(frames: Frames) -> dict[str, float]:
     if relative.size < _LEAST_STEPS:
         return {}
     amplitude, hz = _spectrum(relative)
-    peak, prominence = _strongest(amplitude, hz, 2.0 / (relative.size * ENVELOPE_STEP / ANALYSIS_RATE))
+    peak, prominence = _strongest(amplitude, hz, 2.0 / (relative.size * _STEP_S))
     return {
         "am_rate_hz": float(hz[peak]),
         "am_depth": float(min(amplitude[peak], 1.0)),
@@ -54,15 +56,17 @@ def _relative_envelope(frames: Frames) -> Floats:
     place = np.flatnonzero(frames.sounding)
     steps = HOP // ENVELOPE_STEP
     heard = frames.envelope[place[0] * steps : (place[-1] + 1) * steps]
-    return heard / heard.mean() - 1.0
+    relative: Floats = heard / heard.mean() - 1.0
+    return relative
 
 
 def _spectrum(relative: Floats) -> tuple[Floats, Floats]:
     """Return (amplitude, Hz) of the windowed envelope: a sine of depth m peaks at m."""
     window = np.hanning(relative.size + 2)[1:-1]
     size = 4 * fft.next_fast_len(relative.size)
+    hz = fft.rfftfreq(size, _STEP_S)
     amplitude: Floats = 2.0 * np.abs(fft.rfft((relative - relative.mean()) * window, size)) / window.sum()
-    return amplitude, fft.rfftfreq(size, ENVELOPE_STEP / ANALYSIS_RATE)
+    return amplitude / np.sinc(hz * _STEP_S), hz
 
 
 def _strongest(amplitude: Floats, hz: Floats, slowest_hz: float) -> tuple[int, float]:
@@ -80,7 +84,7 @@ def _strongest(amplitude: Floats, hz: Floats, slowest_hz: float) -> tuple[int, f
 
 
 def _band_rms(relative: Floats, low_hz: float, high_hz: float) -> float:
-    amplitude = 2.0 * np.abs(fft.rfft(relative)) / relative.size
-    hz = fft.rfftfreq(relative.size, ENVELOPE_STEP / ANALYSIS_RATE)
+    hz = fft.rfftfreq(relative.size, _STEP_S)
+    amplitude = 2.0 * np.abs(fft.rfft(relative)) / relative.size / np.sinc(hz * _STEP_S)
     inside = (hz >= low_hz) & (hz < high_hz)
     return float(np.sqrt(np.square(amplitude[inside]).sum() / 2.0))

@@ -10,10 +10,10 @@
 ============================ =========================================================================
 
 The rise r(t) is the increase of level, in dB, over the lowest of the last 30 ms, every 5 ms: the larger one of the
-whole band (level over 20 ms) and of the band above 1 kHz (over 5 ms), both with everything more than 35 dB below
-the loudest level cut off. An onset is a local maximum of r of at least :data:`ONSET_DB`, 40 ms or more from a
-larger one. Rhythm is the autocorrelation of r smoothed over 25 ms: the shortest period whose peak is within 15 % of
-the highest, from 80 ms to 2.5 s.
+whole band (level over 20 ms) and of the band above 1 kHz (over 5 ms, the largest of 15 ms, which bridges the pulses
+of a voice), both with everything more than 35 dB below the loudest level cut off. An onset is a local maximum of r of
+at least :data:`ONSET_DB`, 40 ms or more from a larger one. Rhythm is the autocorrelation of r smoothed over 25 ms:
+the shortest period whose peak is within 15 % of the highest, from 80 ms to 2.5 s.
 
 The amplitudes of 10 and 90 % lie between the envelope's background (its 10th percentile) and the event's peak. An
 event that is already there when the clip begins has no attack; one that the clip cuts off has no decay.
@@ -39,6 +39,7 @@ _STEP = 100
 _STEP_S = _STEP / ANALYSIS_RATE
 _LOOK_BACK = 6
 _APART = 8
+_PULSE = 3
 _CUT_OFF_DB = 35.0
 _PERIODS = (16, 500)
 _STRONGEST = 12
@@ -62,7 +63,8 @@ def measure(frames: Frames) -> dict[str, float]:
 def rises(frames: Frames) -> Floats:
     """Return r(t) in dB, every 5 ms (step,)."""
     bright = signal.sosfilt(_above_1khz(), frames.waveform)
-    whole, high = _levels(frames.waveform, 4), _levels(bright, 1)
+    whole = _levels(frames.waveform, 4)
+    high = ndimage.maximum_filter1d(_levels(bright, 1), _PULSE, mode="nearest")
     floor = whole.max() - _CUT_OFF_DB
     rise = np.maximum(_rise(np.maximum(whole, floor)), _rise(np.maximum(high, floor)))
     rise[: _LOOK_BACK + 2] = 0.0
@@ -74,7 +76,8 @@ def onset_places(rise: Floats) -> NDArray[np.int64]:
     highest = ndimage.maximum_filter1d(rise, 2 * _APART + 1, mode="constant")
     places = np.flatnonzero((rise >= ONSET_DB) & (rise >= highest))
     apart = np.concatenate([[True], np.diff(places) > _APART]) if places.size else np.zeros(0, bool)
-    return places[apart]
+    kept: NDArray[np.int64] = places[apart]
+    return kept
 
 
 @cache

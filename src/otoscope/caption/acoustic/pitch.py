@@ -11,11 +11,11 @@
 ``vibrato_depth_semitones``      amplitude of that
 ================================ =====================================================================
 
-Pitch comes every 20 ms from the cumulative-mean-normalised difference function d'(lag) over 32 ms: the first lag
-whose minimum is below :data:`CLEAR_DIP`, else the lowest one, refined by a parabola; periodicity is 1 - d'. Above 2
-kHz, where a lag is only a few samples, the strongest spectral line counts instead, if it holds half of the frame's
-power. A frame is pitched where its periodicity is at least :data:`PERIODIC` and a neighbour has the same pitch
-within two semitones.
+Pitch, from 36 Hz, comes every 20 ms from the cumulative-mean-normalised difference function d'(lag) over 32 ms: the
+first lag whose minimum is below :data:`CLEAR_DIP`, else the lowest one, refined by a parabola; periodicity is 1 - d'.
+Above 2 kHz, where a lag is only a few samples, the strongest spectral line counts instead, if it holds half of the
+frame's power. A frame is pitched where its periodicity is at least :data:`PERIODIC` and a neighbour has the same
+pitch within two semitones.
 
 Reference: A. de Cheveigne, H. Kawahara, 2002, "YIN, a fundamental frequency estimator for speech and music", JASA
 111(4), equations 6-8. Where we differ: no search in neighbouring frames (their step 6); spectral lines above 2 kHz.
@@ -51,7 +51,8 @@ PERIODIC = 0.7
 _EVERY = 2
 _STEP_S = _EVERY * HOP / ANALYSIS_RATE
 _WINDOW = 640
-_LONGEST_LAG = 340
+_LONGEST_LAG = 560
+_FFT = fft.next_fast_len(_WINDOW + _LONGEST_LAG, real=True)
 _SHORTEST_LAG = 8
 _LINE_HZ = 2000.0
 _LINE_SHARE = 0.5
@@ -100,13 +101,13 @@ def _difference(frames: Frames) -> Floats:
     size, wave = _WINDOW + _LONGEST_LAG, frames.waveform - frames.waveform.mean()
     padded = np.pad(wave, (size // 2 - HOP // 2, size + _EVERY * HOP))
     cut = np.lib.stride_tricks.sliding_window_view(padded, size)[:: _EVERY * HOP][:n_steps]  # (step, time)
-    whole = fft.rfft(cut, N_FFT, axis=1)
-    first = fft.rfft(cut[:, :_WINDOW], N_FFT, axis=1)
-    product = fft.irfft(whole * first.conj(), N_FFT, axis=1)[:, : _LONGEST_LAG + 1]
-    energy = np.cumsum(np.square(cut, dtype=np.float64), axis=1)
-    energy = np.concatenate([np.zeros((n_steps, 1)), energy], axis=1)
+    whole = fft.rfft(cut, _FFT, axis=1)
+    first = fft.rfft(cut[:, :_WINDOW], _FFT, axis=1)
+    product = fft.irfft(whole * first.conj(), _FFT, axis=1)[:, : _LONGEST_LAG + 1]
+    energy = np.concatenate([[0.0], np.cumsum(np.square(padded, dtype=np.float64))])
     lags = np.arange(_LONGEST_LAG + 1)
-    power = energy[:, lags + _WINDOW] - energy[:, lags]  # (step, lag)
+    place = np.arange(n_steps)[:, None] * _EVERY * HOP + lags  # (step, lag)
+    power = energy[place + _WINDOW] - energy[place]  # (step, lag)
     raw = np.maximum(power[:, :1] + power - 2.0 * product, 0.0)
     mean = np.cumsum(raw[:, 1:], axis=1) / lags[1:]
     normalised = raw[:, 1:] / np.maximum(mean, 1e-12 + 1e-6 * power[:, :1])
@@ -119,7 +120,8 @@ def _chosen_lags(difference: Floats) -> NDArray[np.int64]:
     dip = (inner <= difference[:, _SHORTEST_LAG - 1 : -2]) & (inner < difference[:, _SHORTEST_LAG + 1 :])
     clear = dip & (inner < CLEAR_DIP)
     lowest = np.where(dip, inner, np.inf).argmin(axis=1)
-    return np.where(clear.any(axis=1), clear.argmax(axis=1), lowest) + _SHORTEST_LAG
+    lag: NDArray[np.int64] = np.where(clear.any(axis=1), clear.argmax(axis=1), lowest) + _SHORTEST_LAG
+    return lag
 
 
 def _refined(difference: Floats, lag: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -145,7 +147,8 @@ def _strongest_line(frames: Frames) -> tuple[Floats, Floats]:
 def _steady(semitones: Floats) -> NDArray[np.bool_]:
     """Return where the step before or after has the same pitch within two semitones."""
     near = np.abs(np.diff(semitones)) < _SAME_SEMITONES
-    return np.concatenate([[False], near]) | np.concatenate([near, [False]])
+    steady: NDArray[np.bool_] = np.concatenate([[False], near]) | np.concatenate([near, [False]])
+    return steady
 
 
 def _stretches(semitones: Floats, pitched: NDArray[np.bool_], least: int) -> list[Floats]:

@@ -9,7 +9,7 @@ pitch" as "pitch".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from otoscope.caption.acoustic.words import Impression
 
@@ -27,14 +27,14 @@ _BRIGHTNESS = {
 }
 _TEXTURE = {
     "pure": ("pure tone", "clean, pure tone"),
-    "tonal": ("tonal, harmonic sound", "pitched, tonal sound"),
+    "tonal": ("tonal, harmonic sound", "tonal, pitched sound"),
     "mixed": ("partly noisy sound", "somewhat noisy sound"),
     "noisy": ("noise", "noisy sound"),
 }
 _LIKENESS = {"like": (", like ", ": ")}
 _PITCH = {
     "low": ("It is low-pitched", "The pitch is low"),
-    "medium": ("It has a medium pitch", "The pitch is medium"),
+    "medium": ("It is mid-pitched", "It is medium-pitched"),
     "high": ("It is high-pitched", "The pitch is high"),
     "very high": ("It is very high-pitched", "The pitch is very high, shrill"),
 }
@@ -49,7 +49,7 @@ _BAND = {
     "narrow": ("in a narrow band", "concentrated in a narrow band"),
     "broad": ("over a broad band", "spread over a broad band"),
 }
-_COUNT = ((1, ("one single", "a single")), (4, ("a few", "several")), (10**9, ("many", "a series of")))
+_COUNT = {1: ("one single", "a single"), 4: ("a few", "several"), 10**9: ("many", "a series of")}
 _COURSE = {
     "continuous": ("It is continuous and steady", "It goes on steadily, sustained"),
     "uneven": ("It is continuous but uneven", "It goes on with a changing level"),
@@ -60,10 +60,10 @@ _ATTACK = {
     "gradual": ("with a gradual onset", "starting gradually"),
 }
 _RHYTHM = {
-    "slow": ("They repeat in a slow, regular rhythm", "The beat is slow and regular"),
-    "regular": ("They repeat in a regular rhythm", "The beat is regular"),
-    "fast": ("They repeat in a fast, regular rhythm", "The beat is fast and regular"),
-    "irregular": ("They come irregularly", "The timing is irregular"),
+    "slow": ("The strokes repeat in a slow, regular rhythm", "The beat is slow and regular"),
+    "regular": ("The strokes repeat in a regular rhythm", "The beat is regular"),
+    "fast": ("The strokes repeat in a fast, regular rhythm", "The beat is fast and regular"),
+    "irregular": ("The strokes come irregularly", "The timing is irregular"),
 }
 _MODULATION = {
     "slow": ("The level pulsates slowly", "Its strength rises and falls slowly"),
@@ -125,7 +125,7 @@ class _Phrasing:
     def __init__(self, clip_id: str) -> None:
         self._clip_id = clip_id
 
-    def __call__(self, family: str, table: dict[str, tuple[str, ...]], word: str) -> str:
+    def __call__(self, family: str, table: Mapping[str, Sequence[str]], word: str) -> str:
         phrasings = table.get(word, ())
         if not phrasings:
             return ""
@@ -142,7 +142,9 @@ def _what(seen: Impression, called: Sequence[str], say: _Phrasing) -> str:
     adjectives = [say("loudness", _LOUDNESS, seen.loudness), say("brightness", _BRIGHTNESS, seen.brightness)]
     texture = say("texture", _TEXTURE, seen.texture)
     band = say("band", _BAND, seen.band)
-    head = " ".join(one for one in (", ".join(one for one in adjectives if one), texture, band) if one)
+    described = ", ".join(one for one in adjectives if one)
+    between = " " if texture == "noise" or not described else ", "
+    head = f"{described}{between}{texture} {band}".strip()
     article = "an" if head[0] in "aeiou" else "a"
     likeness = say("likeness", _LIKENESS, "like") + " and ".join(called) if called else ""
     return f"{article} {head}{likeness}"
@@ -156,7 +158,7 @@ def _pitch(seen: Impression, say: _Phrasing) -> str:
 def _time(seen: Impression, say: _Phrasing) -> str:
     if seen.course != "intermittent":
         return say("course", _COURSE, seen.course)
-    count = next(words for limit, words in _COUNT if seen.events <= limit)
+    count = next(words for limit, words in _COUNT.items() if seen.events <= limit)
     noun = "burst" if seen.events == 1 else "bursts"
     length = {"very short": "very short", "short": "short", "long": "long"}.get(seen.length, "")
     attack = say("attack", _ATTACK, seen.attack)

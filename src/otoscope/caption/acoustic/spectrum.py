@@ -1,6 +1,7 @@
 """How bright, how broad and how noisy is the sound?
 
-With the power P(f) of a sounding frame, weighted over frames by the frame's amplitude:
+With the power P(f) of a sounding frame, weighted over frames by the frame's amplitude (of long sounds every second,
+third ... frame, so that 250 to 500 are looked at):
 
 ============================ =========================================================================
 ``centroid_hz``              sum f P / sum P: the spectrum's centre of gravity, the physical side of brightness
@@ -14,8 +15,8 @@ With the power P(f) of a sounding frame, weighted over frames by the frame's amp
 ============================ =========================================================================
 
 Flatness falls with any tilt, so coloured noise and tones are alike to it. ``noisiness`` therefore takes the
-flatness in bands of 16 bins (312 Hz), each with the straight line through its logarithm taken out, weights bands by
-their power, and divides by the mean that Gaussian noise gives: 0.633, by simulation (0.561 = exp(-0.5772) without
+flatness in bands of 12 bins (234 Hz), each with the straight line through its logarithm taken out, weights bands by
+their power, and divides by the mean that Gaussian noise gives: 0.658, by simulation (0.561 = exp(-0.5772) without
 taking the line out, since a periodogram's values are exponentially distributed).
 
 Reference: J. D. Johnston, 1988, "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC 6(2)
@@ -42,19 +43,22 @@ COLUMNS = (
     "spectral_change",
 )
 
-_NOISE_FLATNESS = 0.633
-_BAND = 16
+_NOISE_FLATNESS = 0.658
+_BAND = 12
 _BIN_HZ = ANALYSIS_RATE / N_FFT
 _LOWEST_BIN = 2
 _FLAT_BINS = slice(round(100 / _BIN_HZ), round(9000 / _BIN_HZ))
 _CHANGE_FRAMES = 10
+_MOST_FRAMES = 250
 
 
 def measure(frames: Frames) -> dict[str, float]:
     """Return the spectrum's columns; nothing for a silent clip."""
     if frames.silent:
         return {}
-    power = frames.power[frames.sounding][:, _LOWEST_BIN:] + np.float32(1e-20)
+    sounding = np.flatnonzero(frames.sounding)
+    kept = sounding[:: max(1, sounding.size // _MOST_FRAMES)]
+    power = frames.power[kept, _LOWEST_BIN:] + np.float32(1e-20)
     hz = frames.frequencies_hz[_LOWEST_BIN:].astype(np.float32)
     total = power.sum(1)
     weight = np.sqrt(total) / np.sqrt(total).sum()  # (frame,)
@@ -85,8 +89,10 @@ def _noisiness(power: Floats) -> Floats:
     n_bands = power.shape[1] // _BAND
     bands = power[:, : n_bands * _BAND].reshape(len(power), n_bands, _BAND)  # (frame, band, bin)
     weight = bands.sum(2)
-    found: Floats = (weight * _flatness(_level(bands))).sum(1) / weight.sum(1)
-    return np.minimum(found / _NOISE_FLATNESS, 1.0)
+    found: Floats = np.minimum(
+        (weight * _flatness(_level(bands))).sum(1) / weight.sum(1) / _NOISE_FLATNESS, 1.0
+    )
+    return found
 
 
 def _level(bands: Floats) -> Floats:

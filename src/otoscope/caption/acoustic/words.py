@@ -1,7 +1,8 @@
 """Which words fit the numbers? Each family of descriptors becomes at most one word, by thresholds named here.
 
 The thresholds are round numbers chosen for everyday recordings and stand in one place each; they are shared with
-nothing else. A family without a word (a middling value, or a number that a clip does not have) is not spoken of.
+nothing else. A family without a word (a middling value, or a number that a clip does not have) is not spoken of; nor
+is the dark colour of a sound whose pitch is high, since a tone of 450 Hz is both and nobody says so.
 
 ================ ================================================ ============================================
 family           from                                             words
@@ -10,7 +11,7 @@ loudness         loudness_lufs -40, -30, -20                      very quiet, qu
 brightness       centroid_hz 500, 1100, 2300, 3600                bass-heavy, dark, (none), bright, very bright
 pitch            pitch_hz 180, 400, 1200 where >= 30 % is pitched low-, medium-, high-, very high-pitched
 movement         range 1.5 and 7 semitones, sweep 3, vibrato 0.25 steady, rising, falling, wavering, vibrato
-texture          noisiness 0.5, 0.8; pitched_share; bandwidth_hz  pure, tonal, noisy, mixed
+texture          noisiness 0.5, 0.8; pitch_confidence 0.7, 0.93   pure, tonal, noisy, mixed
 band             bandwidth_hz 250, 1500                           narrow, broad
 course           pause_share 0.1; events; level_range_db 9, 18    continuous, uneven, intermittent
 length           event_length_s 0.12, 0.5, 1.5                    very short, short, medium, long
@@ -32,7 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PITCHED_SHARE = 0.3
-"""Least share of sounding frames with a pitch for a clip to be called pitched."""
+"""Least share of the sounding frames' amplitude with a pitch for a clip to be called pitched."""
 
 LOUDNESS_LUFS = ((-40.0, "very quiet"), (-30.0, "quiet"), (-20.0, "moderately loud"), (math.inf, "loud"))
 BRIGHTNESS_HZ = (
@@ -52,7 +53,8 @@ RHYTHM_HZ = ((1.5, "slow"), (4.0, "regular"), (math.inf, "fast"))
 
 STEADY_SEMITONES, WAVERING_SEMITONES, SWEEP_SEMITONES = 1.5, 7.0, 3.0
 VIBRATO_SEMITONES, VIBRATO_HZ = 0.25, (3.0, 9.0)
-TONAL, NOISY, PURE_HZ = 0.5, 0.8, 120.0
+TONAL, NOISY, MOSTLY = 0.5, 0.8, 0.6
+PURE_HZ, PURE_CONFIDENCE, TONAL_CONFIDENCE = 120.0, 0.93, 0.7
 PAUSES, STEADY_RANGE_DB, UNEVEN_RANGE_DB = 0.1, 9.0, 18.0
 REGULAR, IRREGULAR, RHYTHM_ONSETS = 0.6, 0.35, 4
 MODULATED_PROMINENCE, MODULATED_DEPTH, FLUTTER_HZ, ROUGH_HZ = 5.0, 0.1, 4.0, 30.0
@@ -88,10 +90,13 @@ def impression(measured: Mapping[str, float]) -> Impression:
     """Return the words that fit the measurements; a measurement that is absent or NaN says nothing."""
     value = {name: number for name, number in measured.items() if not math.isnan(number)}
     pitched = value.get("pitched_share", 0.0) >= PITCHED_SHARE
+    pitch = _step(value.get("pitch_hz"), PITCH_HZ) if pitched else ""
+    brightness = _step(value.get("centroid_hz"), BRIGHTNESS_HZ)
+    dark_but_high = brightness in ("bass-heavy", "dark") and pitch in ("high", "very high")
     return Impression(
         loudness=_step(value.get("loudness_lufs"), LOUDNESS_LUFS),
-        brightness=_step(value.get("centroid_hz"), BRIGHTNESS_HZ),
-        pitch=_step(value.get("pitch_hz"), PITCH_HZ) if pitched else "",
+        brightness="" if dark_but_high else brightness,
+        pitch=pitch,
         movement=_movement(value) if pitched else "",
         texture=_texture(value),
         band=_step(value.get("bandwidth_hz"), BAND_HZ),
@@ -134,8 +139,10 @@ def _texture(value: Mapping[str, float]) -> str:
     if noisiness is None:
         return ""
     if pitched >= PITCHED_SHARE:
-        pure = noisiness < TONAL and value["bandwidth_hz"] < PURE_HZ
-        return "pure" if pure else ("tonal" if pitched >= 0.6 or noisiness < TONAL else "mixed")
+        clear = value["pitch_confidence"]
+        if clear >= PURE_CONFIDENCE and value["bandwidth_hz"] < PURE_HZ:
+            return "pure"
+        return "tonal" if clear >= TONAL_CONFIDENCE and (pitched >= MOSTLY or noisiness < TONAL) else "mixed"
     return "noisy" if noisiness >= NOISY else "mixed"
 
 

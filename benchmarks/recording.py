@@ -1,0 +1,153 @@
+"""How much does recording cost beside the bare forward pass, and what does decoding add?
+
+Each pair runs alternately on the same decoded clips, several times; the ratio is of the best times. ``recording``
+is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.sounds import recordings
+from otoscope.data.clips import Clips
+from otoscope.data.decode import Batch, Decoding, batches
+from otoscope.models import cnn
+from otoscope.models.audio_model import AudioModel
+from otoscope.record.config import RecordConfig
+from otoscope.record.hooks import lent
+from otoscope.record.job import Job, create_arrays, hear
+from otoscope.record.layers import resolve
+from otoscope.record.probe import probe, run
+from otoscope.record.stage import identify, record
+from otoscope.store import run as runs
+from otoscope.work import blocks
+
+
+def compact_cnn(clips: Clips) -> AudioModel:
+    """Return the compact CNN with random weights."""
+    return cnn.build(tuple(clips.label_sets[0].classes) if clips.label_sets else ("a", "b")).eval()
+
+
+def ast_base(folder: Path) -> AudioModel:
+    """Return a random transformer of AST-base's size, through a checkpoint on disk like any other."""
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    from otoscope.models import open_model
+
+    path = folder / "ast-base"
+    if not path.is_dir():
+        torch.manual_seed(0)
+        ASTForAudioClassification(ASTConfig(num_labels=10)).save_pretrained(path)
+        ASTFeatureExtractor().save_pretrained(path)
+    return open_model(f"hf:{path}")
+
+
+def decoded(model: AudioModel, clips: Clips, batch_size: int, block: int) -> list[Batch]:
+    """Return the clips' batches, all in memory."""
+    return list(batches(clips, Decoding(model.sample_rate, length=model.clip_length), batch_size=batch_size, block=block))
+
+
+def bare(model: AudioModel, stream: list[Batch]) -> None:
+    """Run the network on every batch and keep nothing."""
+    with lent(model):
+        for batch in stream:
+            run(model, torch.from_numpy(batch.waveforms), torch.from_numpy(batch.lengths))
+
+
+def recording(model: AudioModel, clips: Clips, stream: list[Batch], config: RecordConfig, out: Path) -> None:
+    """Record every batch into a fresh run folder."""
+    layers, _ = probe(model, resolve(model, config.layers))
+    job = Job(model, layers, clips, runs.create(out, identify(model, clips, layers, config, out)), config)
+    create_arrays(job)
+    job.summaries.mkdir()
+    for _ in hear(job, blocks.plan(len(clips), config.block), stream):
+        pass
+
+
+def best_of(repeats: int, *jobs: Callable[[], None]) -> list[float]:
+    """Return the best time of each job, the jobs run in turn."""
+    best = [float("inf")] * len(jobs)
+    for _ in range(repeats):
+        for i, job in enumerate(jobs):
+            started = time.perf_counter()
+            job()
+            best[i] = min(best[i], time.perf_counter() - started)
+    return best
+
+
+def compare(
+    model: AudioModel, clips: Clips, patterns: tuple[str, ...], folder: Path, repeats: int, batch_size: int
+) -> dict[str, Any]:
+    """Return the bare and the recording time of one network and choice of layers, and their ratio."""
+    config = RecordConfig(layers=patterns, batch_size=batch_size, workers=0)
+    stream = decoded(model, clips, batch_size, config.block)
+    out = folder / "run"
+
+    def job() -> None:
+        recording(model, clips, stream, config, out)
+
+    def cleaned() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+
+    bare(model, stream[:1])
+    times: list[list[float]] = []
+    for _ in range(repeats):
+        cleaned()
+        times.append(best_of(1, lambda: bare(model, stream), job))
+    plain, hooked = (min(one[i] for one in times) for i in range(2))
+    layers, _ = probe(model, resolve(model, patterns))
+    return {
+        "layers": len(layers),
+        "neurons": sum(one.n_neurons for one in layers),
+        "clips": len(clips),
+        "bare_s": plain,
+        "recording_s": hooked,
+        "ratio": plain / hooked,
+    }
+
+
+def with_decoding(model: AudioModel, clips: Clips, folder: Path) -> dict[str, Any]:
+    """Return the time of the whole record stage from files beside decoding alone and forward alone."""
+    stream = decoded(model, clips, 16, 128)
+    decoding = Decoding(model.sample_rate, length=model.clip_length)
+
+    def decode() -> None:
+        for _ in batches(clips, decoding, batch_size=16, workers=None):
+            pass
+
+    def whole() -> None:
+        shutil.rmtree(folder / "whole", ignore_errors=True)
+        record(model, clips, folder / "whole", RecordConfig(evidence_clips=0))
+
+    decode_s, forward_s, whole_s = best_of(3, decode, lambda: bare(model, stream), whole)
+    return {
+        "clips": len(clips),
+        "decode_alone_s": decode_s,
+        "forward_alone_s": forward_s,
+        "record_stage_s": whole_s,
+        "over_slower": whole_s / max(decode_s, forward_s),
+        "over_sum": whole_s / (decode_s + forward_s),
+    }
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Return all figures of this file."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips, origin = recordings(folder, 64 if quick else 256)
+        network = compact_cnn(clips)
+        repeats = 2 if quick else 5
+        figures: dict[str, Any] = {"sound": origin, "threads": torch.get_num_threads()}
+        figures["cnn_declared"] = compare(network, clips, ("*",), folder, repeats, 16)
+        figures["cnn_every_leaf"] = compare(network, clips, ("**",), folder, repeats, 16)
+        figures["cnn_from_files"] = with_decoding(network, clips, folder)
+        few = clips.select(limit=16 if quick else 32)
+        figures["ast_base_declared"] = compare(ast_base(folder), few, ("*",), folder, 1 if quick else 2, 8)
+    return figures

@@ -1,0 +1,21 @@
+"""Words for neurons: which concept goes with a neuron's activations, how surely, and does it hold on other clips?
+
+Start at :mod:`otoscope.describe.stage` (a run folder in, a table of descriptions out) or
+:mod:`otoscope.describe.closed` (the same on arrays); the measures stand in :mod:`otoscope.describe.similarity`.
+A new similarity function is one file with a ``bind`` function plus one line in :data:`SIMILARITIES`.
+"""
+
+SIMILARITIES: dict[str, str] = {
+    "cos": "otoscope.describe.bind:bind_cos",
+    "cos_cubed": "otoscope.describe.bind:bind_cos_cubed",
+    "rank_reorder": "otoscope.describe.bind:bind_rank_reorder",
+    "soft_wpmi": "otoscope.describe.bind:bind_soft_wpmi",
+    "wpmi": "otoscope.describe.bind:bind_wpmi",
+}
+"""Similarity function -> what sets its parameters and returns something to bind affinities to."""
+
+PRESETS: dict[str, str] = {
+    "default": "otoscope.describe.presets:default",
+    "and-2024": "otoscope.describe.presets:and_2024",
+}
+"""Protocol -> function that returns its :class:`~otoscope.describe.config.DescribeConfig`."""

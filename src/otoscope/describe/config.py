@@ -1,0 +1,121 @@
+"""What a description depends on: every choice that changes a word or a number."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from otoscope.describe import SIMILARITIES
+from otoscope.describe.bind import Build
+from otoscope.errors import UnknownNameError
+from otoscope.metrics.multiple_testing import NULLS
+from otoscope.registry import lookup
+
+
+class DescribeConfig(BaseModel):
+    """Options of describing; unknown keys are refused.
+
+    Attributes
+    ----------
+    captions : str
+        Name of the run's table of captions, or the beginning of one that fits a single table.
+    encoder : str
+        Text encoder, see :mod:`otoscope.language`.
+    concepts : str
+        Concept set, see :mod:`otoscope.language.concepts`.
+    score_captions : str or None
+        Another table of captions, of another family, that scores the descriptions; None = the same (flagged).
+    layers : tuple of str
+        Recorded layers to describe; empty = all.
+    function : str
+        A similarity function of :data:`otoscope.describe.SIMILARITIES`.
+    parameters : dict
+        Its parameters, where they differ from its defaults.
+    affinity : {"cosine", "softmax"}
+        Of a caption and a concept: their cosine, or its softmax over concepts at ``temperature``.
+    temperature : float
+        Factor before the softmax.
+    marginal : {"layer", "neuron"}
+        Whose marginal ``wpmi`` and ``soft_wpmi`` subtract: the whole layer's, or (as AND's release does) that of the
+        neuron alone.
+    poles : {"both", "high"}
+        Describe the low pole of signed neurons, too, or not.
+    n_best : int
+        Concepts kept per neuron.
+    split : float
+        Share of the clips that describe; the others score. Whole groups.
+    same_clips : bool
+        Describe and score on the same clips: the scores then are not held out, and flagged.
+    strata : str or None
+        A column of the clips, constant within groups, within which permutations stay.
+    permutations : int
+        0 = no p-values.
+    null : {"pooled", "tail", "counted"}
+        How p follows from the permutations, see :mod:`otoscope.metrics.multiple_testing`.
+    alpha : float
+        Level at which a neuron must be able to become significant to count as testable.
+    activity_quantile : float
+        A neuron is active above this quantile of its activations on the describing clips.
+    replicates : int
+        Of the bootstrap.
+    seed : int
+        Of the split, the ties, the permutations, the controls and the bootstrap.
+    block : int
+        Neurons taken at a time. Not part of the identity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    captions: str = "acoustic"
+    encoder: str = "lexical"
+    concepts: str = "acoustic+sounds"
+    score_captions: str | None = None
+    layers: tuple[str, ...] = ()
+    function: str = "soft_wpmi"
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    affinity: Literal["cosine", "softmax"] = "cosine"
+    temperature: float = Field(100.0, gt=0)
+    marginal: Literal["layer", "neuron"] = "layer"
+    poles: Literal["both", "high"] = "both"
+    n_best: int = Field(5, ge=1)
+    split: float = Field(0.5, gt=0, lt=1)
+    same_clips: bool = False
+    strata: str | None = None
+    permutations: int = Field(200, ge=0)
+    null: str = "pooled"
+    alpha: float = Field(0.05, gt=0, lt=1)
+    activity_quantile: float = Field(0.9, gt=0, lt=1)
+    replicates: int = Field(1000, ge=2)
+    seed: int = 0
+    block: int = Field(2048, ge=1)
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        self.build()
+        if self.null not in NULLS:
+            raise UnknownNameError.of("null", self.null, NULLS)
+        return self
+
+    def build(self) -> Build:
+        """Return the similarity function with its parameters, waiting for affinities."""
+        function, known = self._function()
+        for name in self.parameters:
+            if name not in known:
+                raise UnknownNameError.of(f"parameter of {self.function}", name, known)
+        return function(**self.parameters)
+
+    def top_k(self) -> int | None:
+        """Return how many clips the function looks at; None where it has no such number."""
+        known = self._function()[1]
+        return int(self.parameters.get("top_k", known["top_k"].default)) if "top_k" in known else None
+
+    def _function(self) -> tuple[Callable[..., Build], Mapping[str, inspect.Parameter]]:
+        function = lookup(SIMILARITIES, self.function, room="describe", kind="similarity function")
+        return function, inspect.signature(function).parameters
+
+    def identity(self) -> dict[str, object]:
+        """Return the choices that change a number, JSON-able."""
+        return self.model_dump(mode="json", exclude={"block"})

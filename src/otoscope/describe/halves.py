@@ -1,0 +1,56 @@
+"""Which clips describe, and which score? Whole groups go to one side.
+
+Definition: groups are drawn in random order; each goes to the side that is furthest below its share of the clips.
+So a description is scored on recordings, speakers or artists it has not been chosen on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import InputError
+
+Rows = NDArray[np.int64]
+
+
+def halves(groups: NDArray[Any], share: float, seed: int) -> tuple[Rows, Rows]:
+    """Return the positions of the describing and of the scoring clips, each ascending.
+
+    Parameters
+    ----------
+    groups : array (clip,)
+        Any sortable type.
+    share : float
+        Of the describing clips, in (0, 1).
+    seed : int
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two groups.
+
+    Examples
+    --------
+    >>> describing, scoring = halves(np.array(["a", "a", "b", "b"]), 0.5, seed=0)
+    >>> len(describing), len(scoring)
+    (2, 2)
+    """
+    names, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        raise InputError(
+            f"{len(names)} group(s) cannot be split into describing and scoring clips: groups are never cut in two. "
+            "Describe and score on the same clips (same_clips), or declare finer groups"
+        )
+    shares = np.array([share, 1 - share])
+    filled = np.zeros(2)
+    side = np.empty(len(names), dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(len(names))
+    for place, group in enumerate(order):
+        empty = np.flatnonzero(filled == 0)
+        last = place == len(order) - 1 and len(empty)
+        side[group] = empty[0] if last else np.argmax(shares - filled / sizes.sum())
+        filled[side[group]] += sizes[group]
+    return np.flatnonzero(side[code] == 0), np.flatnonzero(side[code] == 1)
