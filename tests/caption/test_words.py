@@ -15,7 +15,6 @@ from otoscope.caption.acoustic.words import Impression, impression
 
 from .signals import (
     RATE,
-    band_noise,
     between,
     clicks,
     harmonics,

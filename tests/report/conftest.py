@@ -99,7 +99,7 @@ def _layer(
     pooled = np.nanmean(whole, axis=1)[:, band] * gain - shift
     pooled += (gain > 0) * rng.normal(0, 0.02, pooled.shape)
     pooled[sorted(failed)] = np.nan
-    evidence: dict[str, np.ndarray] = {"trace_stride_s": np.array([STRIDE_S], np.float32)}
+    evidence: dict[str, np.ndarray] = {}
     usable = np.array([row for row in range(len(sounds)) if row not in failed])
     for pole, sign in (("top", -1), ("bottom", 1)):
         order = usable[np.argsort(sign * pooled[usable], axis=0, kind="stable")[:k]].T  # (neuron, rank)
@@ -116,6 +116,7 @@ def _layer(
         no_hertz = layer.flat or layer.timeless
         evidence[f"{pole}_peak_hz"] = np.where(no_hertz, np.nan, hertz).astype(np.float32)
         evidence[f"{pole}_traces"] = trace.astype(np.float16)
+        evidence[f"{pole}_span_s"] = (np.isfinite(trace).sum(axis=2) * STRIDE_S).astype(np.float32)
     spans = [(np.nanmin(column), max(np.nanmax(column), np.nanmin(column) + 1e-6)) for column in pooled.T]
     binned = [np.histogram(c[~np.isnan(c)], bins=20, range=s) for c, s in zip(pooled.T, spans, strict=True)]
     evidence["histogram"] = np.stack([counts for counts, _ in binned]).astype(np.int64)

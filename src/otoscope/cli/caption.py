@@ -15,7 +15,9 @@ def caption(
     by: Annotated[
         str, typer.Option(help="acoustic, labels, labels:SET, titles, metadata:COLUMN, or file:PATH")
     ] = "acoustic",
-    captions: Annotated[str | None, typer.Option(help="file of your own captions: the same as --by file:PATH")] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="file of your own captions: the same as --by file:PATH")
+    ] = None,
     show: Annotated[int, typer.Option(help="print so many captions")] = 5,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -38,7 +40,9 @@ def caption(
     if json:
         print_json({"captions": name, **marker.get("notes", {}), "examples": table.head(show)})
         return
-    notes = marker.get("notes", {})
+    notes = {"failed": 0, **marker.get("notes", {})}
     circular = ", circular: they contain the label" if notes.get("circular") else ""
-    print_lines([f"{name}: {table.height - notes.get('failed', 0)} captions, {notes.get('failed', 0)} clips without{circular}"])
+    print_lines(
+        [f"{name}: {table.height - notes['failed']} captions, {notes['failed']} clips without{circular}"]
+    )
     print_lines(f"  {clip}: {text}" for clip, text in table.select("id", "text").head(show).iter_rows())

@@ -53,15 +53,17 @@ def open_network(model: str, device: str) -> AudioModel:
     return open_model(model, device)
 
 
-def configured(kind: type[Config], settings: list[str] | None, **options: Any) -> Config:
-    """Return a config from options (those that are None keep the default) and ``KEY=VALUE`` settings.
+def configured(
+    kind: type[Config], settings: list[str] | None, *, base: dict[str, Any] | None = None, **options: Any
+) -> Config:
+    """Return a config from a base, options (those that are None keep the base) and ``KEY=VALUE`` settings.
 
     Raises
     ------
     InputError
         If a setting has no ``=``, an unknown key, or a value that the config refuses; allowed keys are listed.
     """
-    values = {key: value for key, value in options.items() if value is not None}
+    values = {**(base or {}), **{key: value for key, value in options.items() if value is not None}}
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals:

@@ -257,7 +257,7 @@ def _flags(named: Named, clips: Clipwise, config: DescribeConfig) -> list[str]:
         "dead": named.dead,
         "undefined": undefined,
         "tied": named.tied & ~named.dead,
-        "clamped": nobody | ((config.top_k() or 0) > len(clips.groups)),
+        "clamped": nobody | ((config.top_k(len(clips.groups)) or 0) > len(clips.groups)),
         "no-contrast": ~named.dead & ~undefined & np.isnan(named.statistic),
         "same-clips": nobody | config.same_clips,
         "circular-scorer": nobody | (clips.scoring is None),

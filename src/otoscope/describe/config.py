@@ -34,6 +34,9 @@ class DescribeConfig(BaseModel):
         A similarity function of :data:`otoscope.describe.SIMILARITIES`.
     parameters : dict
         Its parameters, where they differ from its defaults.
+    top_share : float
+        Where ``parameters`` name no ``top_k``: the function's own, but at most this share of the describing clips. With
+        0.05 ``soft_wpmi`` looks at its published 100 clips of 2,000, and at 10 of 200, where 100 would be half of them.
     affinity : {"cosine", "softmax"}
         Of a caption and a concept: their cosine, or its softmax over concepts at ``temperature``.
     temperature : float
@@ -76,6 +79,7 @@ class DescribeConfig(BaseModel):
     layers: tuple[str, ...] = ()
     function: str = "soft_wpmi"
     parameters: dict[str, Any] = Field(default_factory=dict)
+    top_share: float = Field(0.05, gt=0, le=1)
     affinity: Literal["cosine", "softmax"] = "cosine"
     temperature: float = Field(100.0, gt=0)
     marginal: Literal["layer", "neuron"] = "layer"
@@ -94,23 +98,29 @@ class DescribeConfig(BaseModel):
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
-        self.build()
+        self.build(1)
         if self.null not in NULLS:
             raise UnknownNameError.of("null", self.null, NULLS)
         return self
 
-    def build(self) -> Build:
-        """Return the similarity function with its parameters, waiting for affinities."""
+    def build(self, n_clips: int) -> Build:
+        """Return the similarity function with its parameters for ``n_clips``, waiting for affinities."""
         function, known = self._function()
         for name in self.parameters:
             if name not in known:
                 raise UnknownNameError.of(f"parameter of {self.function}", name, known)
-        return function(**self.parameters)
+        top_k = self.top_k(n_clips)
+        return function(**self.parameters if top_k is None else {**self.parameters, "top_k": top_k})
 
-    def top_k(self) -> int | None:
-        """Return how many clips the function looks at; None where it has no such number."""
+    def top_k(self, n_clips: int) -> int | None:
+        """Return how many of ``n_clips`` the function is asked to look at; None where it looks at a share or all."""
         known = self._function()[1]
-        return int(self.parameters.get("top_k", known["top_k"].default)) if "top_k" in known else None
+        if "top_k" not in known:
+            return None
+        if "top_k" in self.parameters:
+            return int(self.parameters["top_k"])
+        published = int(known["top_k"].default)
+        return published if self.top_share == 1 else min(published, max(1, round(self.top_share * n_clips)))
 
     def _function(self) -> tuple[Callable[..., Build], Mapping[str, inspect.Parameter]]:
         function = lookup(SIMILARITIES, self.function, room="describe", kind="similarity function")

@@ -85,7 +85,7 @@ def name_neurons(
     donors : array of int64 (permutation, clip), optional
         The deals; None for no test.
     """
-    scorer = config.build()(affinities, config.seed)
+    scorer = config.build(len(affinities))(affinities, config.seed)
     prior = None
     if scorer.prior_weight and config.marginal == "layer":
         prior = gather_prior(layer, scorer, affinities.shape[1])

@@ -109,7 +109,7 @@ def describe(
     if not runs.is_done(run, f"{STAGE}-{name}", VERSION, identity, inputs):
         table = _described(run, config, _clipwise(run, config, sources))
         tables.write(run.root / output, table)
-        notes = summary(table, config.alpha)
+        notes = {**summary(table, config.alpha), "top_k": config.top_k(table["n_describe"][0])}
         runs.commit_stage(run, f"{STAGE}-{name}", VERSION, identity, inputs, [output], notes)
         run.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
     runs.commit_stage(run, STAGE, VERSION, {"name": name}, inputs, [output])

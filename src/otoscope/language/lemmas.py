@@ -46,8 +46,8 @@ def lemma(word: str, known: Collection[str], irregular: Mapping[str, str]) -> st
 
     Examples
     --------
-    >>> [lemma(one, {"bark", "chime", "loud"}, {"rang": "ring"}) for one in ("barking", "chimes", "loudly", "rang",
-    "zigged")]
+    >>> known, irregular = {"bark", "chime", "loud"}, {"rang": "ring"}
+    >>> [lemma(one, known, irregular) for one in ("barking", "chimes", "loudly", "rang", "zigged")]
     ['bark', 'chime', 'loud', 'ring', 'zig']
     """
     if word in irregular:

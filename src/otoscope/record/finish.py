@@ -71,6 +71,7 @@ def _life(found: LayerSummary, counted: bool) -> dict[str, Any]:
 
 def write_evidence(job: Job, whole: Summary) -> None:
     """Write the ranked clips, traces and histograms of each layer."""
+    heard_s = _heard_s(job, whole)
     for layer, found in zip(job.layers, whole.layers, strict=True):
         content: dict[str, np.ndarray[Any, Any]] = {}
         for pole in POLES:
@@ -79,11 +80,23 @@ def write_evidence(job: Job, whole: Summary) -> None:
             content[f"{prefix}_values"] = values_of(ranked.keys, pole).numpy().T
             content[f"{prefix}_peak_s"] = ranked.peak_s.numpy().T
             content[f"{prefix}_peak_hz"] = ranked.peak_hz.numpy().T
+            content[f"{prefix}_span_s"] = heard_s[ranked.rows.numpy().T]
             content[f"{prefix}_traces"] = ranked.traces.numpy().transpose(1, 0, 2)
         counts, edges = histograms(job, layer.name, found)
         content |= {"histogram": counts, "histogram_edges": edges}
-        note = {"seconds_of_trace": "a trace spans what was heard of its clip, in equal bins"}
-        tensors.write(job.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content, note)
+        tensors.write(job.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content)
+
+
+def _heard_s(job: Job, whole: Summary) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return the seconds that were heard of each clip; the last entry, for an empty rank, is NaN."""
+    heard = np.full(len(job.clips) + 1, np.nan, np.float32)
+    policy = job.model.clip_length
+    seconds = whole.clips["durations_s"]
+    if policy.length_s is not None:
+        longest = policy.length_s if policy.long == "crop" else np.inf
+        seconds = np.minimum(seconds, longest)
+    heard[whole.clips["rows"]] = seconds
+    return heard
 
 
 def histograms(

@@ -185,15 +185,13 @@ def _trace(layer: LayerData, pole: str, index: int, place: int) -> Trace | None:
         return None
     frames = np.asarray(layer.evidence[f"{pole}_traces"][index, place], dtype=np.float32)
     n_frames = int(np.flatnonzero(np.isfinite(frames)).max(initial=-1)) + 1
-    stride_s = float(np.ravel(layer.evidence["trace_stride_s"])[0])
-    if n_frames < 2 or not stride_s > 0:
+    span_s = _at(layer.evidence, f"{pole}_span_s", index, place)
+    if n_frames < 2 or not span_s:
         return None
     extreme = np.fmax if pole == "top" else np.fmin
     starts = np.arange(min(n_frames, TRACE_SPANS)) * n_frames // min(n_frames, TRACE_SPANS)
     levels = np.nan_to_num(extreme.reduceat(frames[:n_frames], starts))
-    centre_s = (layer.record.geometry or {}).get("offset_s", stride_s / 2)
-    start_s = max(0.0, centre_s - stride_s / 2)
-    return Trace(tuple(levels.tolist()), start_s, start_s + n_frames * stride_s)
+    return Trace(tuple(levels.tolist()), 0.0, span_s)
 
 
 def _histogram(evidence: Evidence, index: int) -> Histogram | None:

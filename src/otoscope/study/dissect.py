@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from otoscope.caption.stage import CaptionConfig, caption
@@ -21,8 +20,8 @@ def dissect(
     clips: Clips,
     out: Path | str,
     *,
+    captioner: str = "acoustic",
     recording: RecordConfig | None = None,
-    captioners: Sequence[str] = ("acoustic",),
     describing: DescribeConfig | None = None,
     reporting: ReportConfig | None = None,
 ) -> Run:
@@ -36,14 +35,17 @@ def dissect(
         The probing set.
     out : Path or str
         The run folder.
+    captioner : str
+        What puts the clips into words that describe (see :data:`otoscope.caption.CAPTIONERS`). Acoustic captions
+        are made in any case: their measurements show what a neuron is confounded with.
     recording, describing, reporting : configs, optional
-        Of the three stages.
-    captioners : sequence of str
-        What puts the clips into words; the first describes the neurons, unless ``describing`` names another.
+        Of the three stages; the captions named in ``describing`` are replaced by the captioner's.
     """
     run = record(model, clips, out, recording)
-    names = [caption(run, clips, CaptionConfig(captioner=spec)) for spec in dict.fromkeys((*captioners, "acoustic"))]
-    config = describing or DescribeConfig(captions=names[0])
-    describe(run, config)
+    name = caption(run, clips, CaptionConfig(captioner=captioner))
+    if captioner != "acoustic":
+        caption(run, clips, CaptionConfig(captioner="acoustic"))
+    config = (describing or DescribeConfig()).model_copy(update={"captions": name})
+    describe(run, config, clips=clips)
     report(run.root, config=reporting)
     return run

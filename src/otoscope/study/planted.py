@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from otoscope.errors import InputError
+from otoscope.errors import InputError, StageError
 from otoscope.models import open_model
 from otoscope.models.planted import truth
-from otoscope.store.run import Run
+from otoscope.store.run import Run, read_stage
 
 DRAWS = 200
 
@@ -54,9 +54,9 @@ def planted(
     spec = run.manifest["model"]["spec"]
     if not str(spec).startswith("planted:"):
         raise InputError(f"{run.root} is a run of {spec!r}; planted truth is known of planted: networks only")
-    table = _joined(run, descriptions)
-    concepts = sorted({concept for one in table["top_concepts"] for concept in one})
-    scored = _scored(table, alpha, _concept_list(run, descriptions, concepts), np.random.default_rng(seed))
+    scored = _scored(
+        _joined(run, descriptions), alpha, _concept_list(run, descriptions), np.random.default_rng(seed)
+    )
     ruled = scored.filter(pl.col("accepted").list.len() > 0)
     summary = ruled.group_by("kind", "strength").agg(
         pl.len().alias("planted"),
@@ -81,21 +81,19 @@ def _joined(run: Run, descriptions: str | None) -> pl.DataFrame:
     return joined.with_columns(words.alias("accepted"))
 
 
-def _concept_list(run: Run, descriptions: str | None, seen: Sequence[str]) -> list[str]:
-    """Return the words that could have been given: the list of the describe stage, else those that were."""
+def _concept_list(run: Run, descriptions: str | None) -> tuple[str, ...]:
+    """Return the words that could have been given."""
     name, _ = run.table("descriptions", descriptions)
-    path = run.root / "stages" / f"describe-{name}.json"
-    if path.is_file():
-        from otoscope.store import manifest
-
-        return [str(one) for one in manifest.read(path)["notes"].get("concepts", seen)]
-    return list(seen)
+    marker = read_stage(run, f"describe-{name}")
+    if marker is None:
+        raise StageError(f"{run.root} does not say how the descriptions {name} were made: describe again")
+    return tuple(marker["config"]["concepts"])
 
 
 def _scored(
     table: pl.DataFrame, alpha: float, concepts: Sequence[str], generator: np.random.Generator
 ) -> pl.DataFrame:
-    accepted = [frozenset(one or ()) for one in table["accepted"]]
+    accepted = [frozenset(one or ()) for one in table["accepted"].to_list()]
     given = table["concept"].to_list()
     hits = np.array([name in words for name, words in zip(given, accepted, strict=True)])
     significant = (table["q"] <= alpha).fill_null(False).to_numpy()

@@ -98,7 +98,7 @@ def compose(seen: Impression, called: Sequence[str], clip_id: str) -> str:
     Examples
     --------
     >>> compose(Impression(loudness="loud", texture="noisy", course="continuous"), ["roaring"], "a.wav")
-    'A loud noise, like roaring. It is continuous and steady.'
+    'A loud, noisy sound: roaring. It goes on steadily, sustained.'
     """
     if not seen.texture:
         return "Silence."

@@ -18,7 +18,7 @@ length           event_length_s 0.12, 0.5, 1.5                    very short, sh
 attack           attack_s 0.03, 0.2                               sudden, gradual
 decay            decay_s 0.5                                      slow
 rhythm           rhythm_strength 0.35, 0.6; 1.5 and 4 a second    slow, regular, fast, irregular
-modulation       am_prominence 5, am_depth 0.1; 4 and 30 a second slow, fluttering, rough
+modulation       am_prominence 5, am_depth 0.1; roughness 0.25    slow, fluttering, rough
 trend            level_trend_db 8 where the line explains 40 %    growing, fading
 colour           spectral_change 0.08, 0.2                        constant, changing
 peaks            crest_factor_db 22 where continuous or uneven    peaky
@@ -58,6 +58,7 @@ PURE_HZ, PURE_CONFIDENCE, TONAL_CONFIDENCE = 120.0, 0.93, 0.7
 PAUSES, STEADY_RANGE_DB, UNEVEN_RANGE_DB = 0.1, 9.0, 18.0
 REGULAR, IRREGULAR, RHYTHM_ONSETS = 0.6, 0.35, 4
 MODULATED_PROMINENCE, MODULATED_DEPTH, FLUTTER_HZ, ROUGH_HZ = 5.0, 0.1, 4.0, 30.0
+ROUGHNESS = 0.25
 TREND_DB, TREND_FIT = 8.0, 0.4
 SLOW_DECAY_S = 0.5
 PEAKY_DB = 22.0
@@ -169,7 +170,8 @@ def _rhythm(value: Mapping[str, float]) -> str:
 def _modulation(value: Mapping[str, float]) -> str:
     standing_out = value.get("am_prominence", 0.0) >= MODULATED_PROMINENCE
     if not standing_out or value["am_depth"] < MODULATED_DEPTH:
-        return ""
+        broken = value.get("pause_share", 1.0) >= PAUSES or value.get("crest_factor_db", 0.0) > PEAKY_DB
+        return "" if broken or value.get("roughness", 0.0) < ROUGHNESS else "rough"
     rate = value["am_rate_hz"]
     return "slow" if rate < FLUTTER_HZ else ("fluttering" if rate < ROUGH_HZ else "rough")
 

@@ -1,0 +1,50 @@
+"""``otoscope demo``: the main job on the embedded default, offline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.dissect import summary
+from otoscope.cli.output import aligned, print_json, print_lines
+
+
+def demo(
+    out: Annotated[str, typer.Option(help="folder for the two runs and their pages")] = "otoscope-demo",
+    sounds: Annotated[int, typer.Option(help="how many sounds to synthesise")] = 240,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Dissect a small classifier and a network with planted concepts on synthesised sounds; print what was found."""
+    from otoscope.study.demo import demo as run_demo
+
+    made = run_demo(options.path(out), n_sounds=sounds, seed=seed)
+    if json:
+        print_json({"seconds": made.seconds, "planted": made.recovered, "false_names": made.false_names})
+        return
+    header = ["layer", "neurons", "dead", "significant", "best held out", "median held out", "median control"]
+    print_lines(["A small classifier of synthesised sounds, described in words:", ""])
+    print_lines(aligned([list(row.values()) for row in summary(made.classifier)], header))
+    print_lines(
+        ["", "A network with planted concepts: how many descriptions are right, how many by chance:", ""]
+    )
+    shown = made.recovered.rename({"chance_list": "by chance", "recovered_significant": "and significant"})
+    shown = shown.drop("chance_derangement")
+    print_lines(aligned([list(row) for row in shown.iter_rows()], shown.columns))
+    planted, right, chance = (int(shown[one].sum()) for one in ("planted", "recovered", "by chance"))
+    noise = made.false_names.filter(sort="noise")
+    false = f"{noise['confident_names'].sum()} of {noise['neurons'].sum()}"
+    print_lines(
+        [
+            "",
+            f"planted concepts recovered: {right} of {planted} (by chance: {chance});"
+            f" neurons without a rule that got a confident name: {false}",
+            "",
+            f"{made.classifier.root / 'report.html'}",
+            f"{made.planted.root / 'report.html'}",
+            f"{made.seconds:.0f} s",
+        ]
+    )

@@ -1,0 +1,103 @@
+"""``otoscope dissect MODEL --data D --layers '*' --out RUN``: record, caption, describe and report in one go."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines
+
+
+def dissect(
+    model: options.Model,
+    data: options.Data,
+    out: options.Out,
+    layers: Annotated[
+        list[str] | None, typer.Option(help="names or globs; '*' = what the network declares")
+    ] = None,
+    captions: Annotated[
+        str | None, typer.Option(help="file of your own captions (id or path -> text)")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="captioner: acoustic, labels, titles, metadata:COLUMN")
+    ] = "acoustic",
+    encoder: Annotated[str | None, typer.Option(help="text encoder: lexical, or st:NAME_OR_PATH")] = None,
+    concepts: Annotated[
+        str | None, typer.Option(help="acoustic, sounds, labels, file:PATH, joined by +")
+    ] = None,
+    function: Annotated[str | None, typer.Option(help="similarity function")] = None,
+    max_mb: Annotated[float | None, typer.Option(help="largest report")] = None,
+    no_audio: Annotated[bool, typer.Option("--no-audio", help="report without sound")] = False,
+    folds: options.Folds = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Put every neuron of a network into words, with scores and a page that plays. Continues where it was killed."""
+    from otoscope.describe.config import DescribeConfig
+    from otoscope.record.config import RecordConfig
+    from otoscope.report.stage import ReportConfig
+    from otoscope.study.dissect import dissect as run_all
+
+    started = time.perf_counter()
+    clips = options.open_clips(data, folds, split, limit)
+    network = options.open_network(model, device)
+    captioner = f"file:{captions}" if captions else by
+    run = run_all(
+        network,
+        clips,
+        options.path(out),
+        captioner=captioner,
+        recording=options.configured(RecordConfig, None, layers=tuple(layers) if layers else None, seed=seed),
+        describing=options.configured(
+            DescribeConfig, None, encoder=encoder, concepts=concepts, function=function, seed=seed
+        ),
+        reporting=options.configured(ReportConfig, None, max_mb=max_mb, audio=False if no_audio else None),
+    )
+    rows = summary(run)
+    if json:
+        print_json({"run": run.root, "seconds": time.perf_counter() - started, "layers": rows})
+        return
+    header = ["layer", "neurons", "dead", "significant", "best held out", "median held out", "median control"]
+    print_lines(aligned([list(row.values()) for row in rows], header))
+    failed = int((run.clips()["status"] == "failed").sum())
+    print_lines(
+        ["", f"{run.root / 'report.html'}  ({time.perf_counter() - started:.0f} s, {failed} clips failed)"]
+    )
+
+
+def summary(run: object) -> list[dict[str, object]]:
+    """Return one row a layer: neurons, dead ones, significant descriptions (q <= 0.05), held-out scores."""
+    import polars as pl
+
+    from otoscope.store.run import Run, read_stage
+
+    if not isinstance(run, Run):
+        raise TypeError("summary takes a Run")
+    last = read_stage(run, "describe") or {}
+    table = run.table("descriptions", last["config"]["name"])[1]
+    neurons = run.neurons()
+    rows: list[dict[str, object]] = []
+    for layer in run.layers:
+        own = table.filter(pl.col("layer") == layer.name)
+        best = own.group_by("neuron").agg(
+            pl.col("q").min(), pl.col("heldout_pearson").max(), pl.col("control_pearson").mean()
+        )
+        rows.append(
+            {
+                "layer": layer.name,
+                "neurons": layer.n_neurons,
+                "dead": int(neurons.filter(pl.col("layer") == layer.name)["dead"].sum()),
+                "significant": int((best["q"] <= 0.05).sum()),
+                "best": best["heldout_pearson"].max(),
+                "median": best["heldout_pearson"].median(),
+                "control": best["control_pearson"].median(),
+            }
+        )
+    return rows
