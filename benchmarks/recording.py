@@ -51,7 +51,11 @@ def ast_base(folder: Path) -> AudioModel:
 
 def decoded(model: AudioModel, clips: Clips, batch_size: int, block: int) -> list[Batch]:
     """Return the clips' batches, all in memory."""
-    return list(batches(clips, Decoding(model.sample_rate, length=model.clip_length), batch_size=batch_size, block=block))
+    return list(
+        batches(
+            clips, Decoding(model.sample_rate, length=model.clip_length), batch_size=batch_size, block=block
+        )
+    )
 
 
 def bare(model: AudioModel, stream: list[Batch]) -> None:

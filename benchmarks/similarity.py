@@ -53,7 +53,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(n_clips: int, n_concepts: int, n_neurons: int, loop_neurons: int, repeats: int) -> dict[str, object]:
+def measure(
+    n_clips: int, n_concepts: int, n_neurons: int, loop_neurons: int, repeats: int
+) -> dict[str, object]:
     """Return the times of both for one layer."""
     activations, affinities = made_up(n_clips, n_concepts, n_neurons)
     part = activations[:, : min(loop_neurons, n_neurons)].contiguous()
@@ -85,9 +87,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     sizes = [
-        measure(given.clips, given.concepts, neurons, given.loop_neurons, given.repeats) for neurons in given.neurons
+        measure(given.clips, given.concepts, neurons, given.loop_neurons, given.repeats)
+        for neurons in given.neurons
     ]
-    print(json.dumps({"benchmark": "soft_wpmi", "threads": torch.get_num_threads(), "sizes": sizes}, indent=2))
+    print(
+        json.dumps({"benchmark": "soft_wpmi", "threads": torch.get_num_threads(), "sizes": sizes}, indent=2)
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import polars as pl
 from otoscope.data.clips import Clips, LabelSet
 from otoscope.errors import InputError, StageError
 from otoscope.registry import load
+from otoscope.store import tables
 from otoscope.store.run import Run
 
 #: name in ``run.json`` -> class of the source
@@ -25,6 +26,8 @@ SOURCES: dict[str, str] = {
     "sounds": "otoscope.data.sounds:SyntheticSource",
 }
 
+#: Where a run keeps its clips' labelled onsets, if they have any.
+EVENTS = "events.parquet"
 _ADDED = ("duration_s", "sample_rate", "status", "reason")
 
 
@@ -86,6 +89,7 @@ def reopen(run: Run) -> Clips:
         table.drop(_ADDED, strict=False).with_columns(pl.col("row").cast(pl.Int64)),
         sets,
         load(SOURCES[source["kind"]])(**known),
+        events=tables.read(events) if (events := run.root / EVENTS).is_file() else None,
         group_declared=kept["group_declared"],
     )
 

@@ -115,13 +115,18 @@ def score(layer: Layer, scorer: Scorer, n_concepts: int, prior: Tensor | None = 
     prior : Tensor (concept,), optional
         The whole layer's marginal; of these neurons where not given.
     """
-    shape = (layer.activations.shape[1], n_concepts)
-    scores = torch.empty(shape, dtype=layer.dtype, device=layer.rows.device)
+    n_neurons = layer.activations.shape[1]
+    scores = torch.empty((0, n_concepts), dtype=layer.dtype, device=layer.rows.device)
     gathered = Prior.empty(n_concepts, scores)
     for neurons in layer.blocks():
-        scores[neurons] = raw_scores(layer, scorer, neurons)
+        raw = raw_scores(layer, scorer, neurons)
         if scorer.prior_weight and prior is None:
-            gathered = gathered.add(scores[neurons])
+            gathered = gathered.add(raw)
+        if len(raw) == n_neurons:
+            scores = raw
+        else:
+            scores = scores if len(scores) else scores.new_empty((n_neurons, n_concepts))
+            scores[neurons] = raw
     if scorer.prior_weight:
         scores -= scorer.prior_weight * (gathered.value() if prior is None else prior.to(scores))
     return scores
@@ -139,7 +144,10 @@ def raw_scores(layer: Layer, scorer: Scorer, neurons: slice) -> Tensor:
     """Return a block's scores before the marginal is subtracted, NaN for a dead neuron."""
     activations = layer.columns(neurons)
     raw = scorer.raw(scorer.evidence(activations, neurons))
-    return raw.masked_fill_(dead(activations)[:, None], math.nan)
+    lifeless = dead(activations)
+    if lifeless.any():
+        raw[lifeless] = math.nan
+    return raw
 
 
 def dead(activations: Tensor) -> Tensor:
@@ -158,7 +166,7 @@ def _precision(activations: Any, affinities: Tensor) -> torch.dtype:
 
 
 def _finite_rows(table: Tensor, what: str) -> Tensor:
-    if table.sum(dtype=torch.float64).isfinite():
+    if table.sum().isfinite():
         return torch.ones(len(table), dtype=torch.bool, device=table.device)
     if table.isinf().any():
         raise InputError(

@@ -20,7 +20,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
+from itertools import cycle, groupby
+from operator import itemgetter
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +33,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from otoscope.describe.ranked import top_ranked
+
+Item = TypeVar("Item")
 
 _CONCEPTS_AT_ONCE = 64
 _TABLES_AT_ONCE = 10
@@ -101,14 +108,11 @@ def log_likelihood(ranked: Tensor, membership: Tensor, weights: Tensor, min_prob
     n_clips, n_concepts = membership.shape
     at_once = max(1, min(_TABLES_AT_ONCE, _TABLE_ENTRIES // (_CONCEPTS_AT_ONCE * n_clips)))
     plan = list(_bags(ranked, weights, n_clips, at_once))
-    workspace = membership.new_empty(at_once * n_clips * _CONCEPTS_AT_ONCE)
     out = membership.new_empty((len(ranked), n_concepts))
-    for start in range(0, n_concepts, _CONCEPTS_AT_ONCE):
-        slab = membership[:, start : start + _CONCEPTS_AT_ONCE].contiguous()
-        total = out.new_zeros((len(ranked), slab.shape[1]))
-        for some, rows in plan:
-            total += embedding_bag(rows, _tables(slab, some, min_prob, workspace), mode="sum")
-        out[:, start : start + _CONCEPTS_AT_ONCE] = total.mul_(math.log(2))
+    steps = _ahead(_walk(membership, plan, min_prob, at_once))
+    for concepts, slab_steps in groupby(steps, key=itemgetter(0)):
+        parts = (embedding_bag(rows, tables, mode="sum") for _, rows, tables in slab_steps)
+        out[:, concepts] = reduce(Tensor.add_, parts).mul_(math.log(2))
     return out
 
 
@@ -122,13 +126,40 @@ def _bags(ranked: Tensor, weights: Tensor, n_clips: int, at_once: int) -> Iterat
         yield distinct[start : start + at_once], rows
 
 
-def _tables(slab: Tensor, weights: Tensor, min_prob: float, workspace: Tensor) -> Tensor:
-    """Return log2(1 - p + min_prob + p S) for each weight p, ``(weight x clip, concept)``, in ``workspace``."""
-    tables = workspace[: len(weights) * slab.numel()].view(len(weights), *slab.shape)
-    for table, weight in zip(tables, weights.tolist()):
-        torch.mul(slab, weight, out=table).add_(1.0 - weight + min_prob)
-    if tables.device.type == "cpu":  # numpy's vectorised log2 takes a quarter of the time of torch's
-        np.log2(tables.numpy(), out=tables.numpy())
+def _walk(
+    membership: Tensor, plan: list[tuple[Tensor, Tensor]], min_prob: float, at_once: int
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yield, slab by slab of concepts, the rows to add up and the tables to take them from.
+
+    Two work spaces take turns, so one may be filled while the other is read.
+    """
+    n_clips, n_concepts = membership.shape
+    spaces = cycle(membership.new_empty((2, at_once * n_clips * _CONCEPTS_AT_ONCE)))
+    for start in range(0, n_concepts, _CONCEPTS_AT_ONCE):
+        concepts = slice(start, min(start + _CONCEPTS_AT_ONCE, n_concepts))
+        slab = membership[:, concepts].contiguous()
+        for weights, rows in plan:
+            yield concepts, rows, _tables(slab, weights.tolist(), min_prob, next(spaces))
+
+
+def _tables(slab: Tensor, weights: list[float], min_prob: float, space: Tensor) -> Tensor:
+    """Return log2(1 - p + min_prob + p S) for each weight p, ``(weight x clip, concept)``, in ``space``."""
+    tables = space[: len(weights) * slab.numel()].view(len(weights), *slab.shape)
+    if slab.device.type == "cpu":  # numpy's vectorised log2 takes a quarter of the time of torch's
+        for table, weight in zip(tables.numpy(), weights):
+            np.multiply(slab.numpy(), weight, out=table)
+            table += 1.0 - weight + min_prob
+            np.log2(table, out=table)
     else:
-        tables.log2_()
+        for device_table, weight in zip(tables, weights):
+            torch.mul(slab, weight, out=device_table).add_(1.0 - weight + min_prob).log2_()
     return tables.flatten(0, 1)
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items, each made in a second thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item

@@ -2,8 +2,8 @@
 
 ``default``
     Ours: half of the clips describe and the other half scores, split by group; raw cosines; the whole layer's
-    marginal; both poles; p-values. ``soft_wpmi`` with its published constants, but at most 5 % of the clips looked at
-    (its 100 clips are meant for thousands).
+    marginal, weighted by 0.8 (published: 0.6 for ``wpmi``, 1 for ``soft_wpmi``); at most a tenth of the clips looked
+    at, because the published 28 and 100 are meant for thousands; both poles; p-values.
 ``and-2024``
     Description-based identification of AND (module A, "DB"): captions and class names through one text encoder;
     affinity = softmax over concepts of 100 times the cosine; similarity computed for one neuron at a time; all clips
@@ -48,6 +48,7 @@ def and_2024() -> DescribeConfig:
     return DescribeConfig(
         concepts="labels",
         function="cos_cubed",
+        parameters={},
         top_share=1.0,
         affinity="softmax",
         temperature=100.0,

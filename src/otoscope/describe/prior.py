@@ -51,14 +51,18 @@ class Prior:
         Parameters
         ----------
         likelihoods : Tensor (neuron, concept)
-            Logarithms; a row that begins with NaN is a neuron without one.
+            Logarithms; a row that begins with NaN is a neuron without one. Unchanged on return.
         """
-        usable = likelihoods[~likelihoods[:, 0].isnan()]
-        terms = torch.cat([self.peak[None], usable])  # (1 + neuron, concept)
-        peak, where = terms.max(dim=0)
-        terms.scatter_(0, where[None], -math.inf)
-        rest = torch.logaddexp(self.rest, torch.logsumexp(terms, dim=0))
-        return Prior(peak, rest, self.n_neurons + len(usable))
+        lifeless = likelihoods[:, 0].isnan()
+        usable = likelihoods[~lifeless] if lifeless.any() else likelihoods
+        if not len(usable):
+            return self
+        peak, where = usable.max(dim=0)
+        usable.scatter_(0, where[None], -math.inf)  # taken out for the sum of the others, put back below
+        others = torch.logsumexp(usable, dim=0)
+        usable.scatter_(0, where[None], peak[None])
+        others = torch.logaddexp(torch.logaddexp(self.rest, others), torch.minimum(self.peak, peak))
+        return Prior(torch.maximum(self.peak, peak), others, self.n_neurons + len(usable))
 
     def value(self) -> Tensor:
         """Return B, ``(concept,)``; NaN when no neuron took part."""

@@ -142,7 +142,7 @@ def _check_geometry(placed: tuple[Placed, ...], layers: tuple[ProbedLayer, ...])
             "measured_offset_s": _number(one.offset_s),
             "click_error_s": _number(one.error_s),
             "tolerance_s": one.tolerance_s,
-            "tones_hz": [list(pair) for pair in one.tone_rows_hz],
+            "tones_hz": [list(tone[:2]) for tone in one.tones],
         }
         for one in placed
     }

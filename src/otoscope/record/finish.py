@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from otoscope.data.reopen import EVENTS
 from otoscope.errors import EmptyDataError
 from otoscope.record import moments, summary
 from otoscope.record.job import Job
@@ -170,7 +171,9 @@ def ranked_rows(whole: Summary, limit: int) -> tuple[list[int], int]:
 
 
 def write_tables(job: Job, whole: Summary) -> None:
-    """Write ``neurons.parquet``, the evidence and ``clips.parquet``."""
+    """Write ``neurons.parquet``, the evidence, ``events.parquet`` where there are events, and ``clips.parquet``."""
     tables.write(job.run.root / "neurons.parquet", neuron_table(job, whole))
     write_evidence(job, whole)
+    if job.clips.events is not None:
+        tables.write(job.run.root / EVENTS, job.clips.events)
     tables.write(job.run.root / "clips.parquet", clip_table(job, whole))

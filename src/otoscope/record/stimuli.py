@@ -40,8 +40,9 @@ class Placed:
         Largest difference between a click's instant and the time that the declared geometry gives its frame.
     tolerance_s : float
         What is allowed: one and a half strides, at least 30 ms.
-    tone_rows_hz : tuple of (float, float)
-        Pitch of each tone and centre frequency of the row that it changed most; empty without frequency rows.
+    tones : tuple of (float, float, int)
+        Pitch of each tone, centre frequency of the row that it changed most, and how many rows that is from the
+        nearest one; empty without frequency rows.
     """
 
     layer: str
@@ -49,7 +50,7 @@ class Placed:
     offset_s: float
     error_s: float
     tolerance_s: float
-    tone_rows_hz: tuple[tuple[float, float], ...]
+    tones: tuple[tuple[float, float, int], ...]
 
     @property
     def time_agrees(self) -> bool | None:
@@ -58,10 +59,8 @@ class Placed:
 
     @property
     def frequency_agrees(self) -> bool | None:
-        """Whether each tone changed a row within half an octave of it; None without frequency rows."""
-        if not self.tone_rows_hz:
-            return None
-        return all(abs(np.log2(max(found, 1.0) / pitch)) <= 0.5 for pitch, found in self.tone_rows_hz)
+        """Whether each tone changed most a row next to its own; None without frequency rows."""
+        return all(off <= 1 for *_, off in self.tones) if self.tones else None
 
 
 def place_layers(model: AudioModel, layers: tuple[ProbedLayer, ...]) -> tuple[Placed, ...]:
@@ -134,12 +133,10 @@ def _placed(
     pitches: list[float],
 ) -> Placed:
     geometry = one.geometry
-    rows: tuple[tuple[float, float], ...] = ()
+    rows: tuple[tuple[float, float, int], ...] = ()
     if geometry.frequency_hz is not None and geometry.n_frequency > 1:
-        rows = tuple(
-            (pitch, geometry.frequency_hz[int(change.mean(axis=1).argmax())])
-            for pitch, change in zip(pitches, tones, strict=True)
-        )
+        hertz = np.asarray(geometry.frequency_hz)
+        rows = tuple(_row(hertz, pitch, change) for pitch, change in zip(pitches, tones, strict=True))
     tolerance = max(1.5 * geometry.stride_s, 0.03)
     if geometry.n_time < 4 or not all(change.any() for change in clicks):
         return Placed(one.name, np.nan, np.nan, np.nan, tolerance, rows)
@@ -152,6 +149,13 @@ def _placed(
     return Placed(
         one.name, float(stride), float(seconds[0] - frames[0] * stride), max(errors), tolerance, rows
     )
+
+
+def _row(
+    hertz: np.ndarray[Any, Any], pitch_hz: float, change: np.ndarray[Any, Any]
+) -> tuple[float, float, int]:
+    found, nearest = int(change.mean(axis=1).argmax()), int(np.abs(hertz - pitch_hz).argmin())
+    return pitch_hz, float(hertz[found]), abs(found - nearest)
 
 
 def _refined(response: np.ndarray[Any, Any]) -> float:

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from otoscope.errors import FormatError, StageError
-from otoscope.store.atomic import replacing
+from otoscope.store.atomic import write_bytes
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], note: Any = None) -> None:
     """Write ``arrays`` (and ``note``, any JSON value) to ``path``."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
-    with replacing(path) as part:
-        save_file(contiguous, part, metadata={"note": json.dumps(note, sort_keys=True)})
+    contiguous = {name: np.asarray(array, order="C") for name, array in sorted(arrays.items())}
+    write_bytes(path, save(contiguous, metadata={"note": json.dumps(note, sort_keys=True)}))
 
 
 def read(path: Path) -> dict[str, np.ndarray[Any, Any]]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from otoscope.data.clips import Clips
 from otoscope.describe import similarity
+from otoscope.describe.affinity import cosine_affinity
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.language import concept_set, remember, text_encoder
 from otoscope.metrics.classification import accuracy
@@ -77,11 +78,11 @@ def last_layer(
     found: list[dict[str, Any]] = []
     for table_name in captions or list(run.listing("captions")):
         name, table = run.table("captions", table_name)
-        texts = table["text"].fill_null("").to_numpy()[rows]
+        texts = table["text"].to_numpy()[rows].tolist()
         for spec in encoders:
             encoder = remember(text_encoder(spec))
             spoken = encoder.encode(list(words.texts))
-            affinities = encoder.encode(list(texts)).astype(np.float64) @ spoken.T.astype(np.float64)
+            affinities = cosine_affinity(texts, words.texts, encoder).astype(np.float64)
             for function in functions:
                 score = _scorer(function, activations, seed)
                 own = _evaluate(score(affinities), true, spoken)
