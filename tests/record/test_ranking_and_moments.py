@@ -6,64 +6,76 @@ import scipy.stats
 import torch
 
 from otoscope.record import moments, ranking
-from otoscope.record.summary import EDGES, N_BINS, histogram, merge_ranked, no_ranks
+from otoscope.record.ranks import Ranks
+from otoscope.record.reduce import Evidence, Reduction, both_poles
+from otoscope.record.summary import EDGES, N_BINS, histogram, merge_ranked
 from otoscope.record.summary import Ranked as RankedClips
 
 
-def ranked(values: torch.Tensor, rows: torch.Tensor, pole: str, seed: int = 0) -> RankedClips:
-    n = values.shape[1]
-    keys = ranking.keys(values, rows, 0, seed, pole)
-    spread = rows[:, None].expand(-1, n)
-    return RankedClips(keys, spread, values[:, :, None].half(), values.float(), values.float())
+def reduction(values: torch.Tensor) -> Reduction:
+    """Return what a layer would give whose trace and peaks are the pooled value itself."""
+    poles = both_poles(values)
+    evidence = Evidence(poles[..., None].half(), poles.clone(), poles.clone(), poles.clone())
+    return Reduction(values, torch.ones(len(values), dtype=torch.int64), None, evidence)
 
 
-@pytest.mark.parametrize("pole, sign", [("high", 1), ("low", -1)])
-def test_keys_order_as_the_values_do(pole: str, sign: int) -> None:
-    values = torch.tensor([-np.inf, -3.5, -1e-30, -0.0, 0.0, 1e-30, 2.0, 7e20, np.inf], dtype=torch.float32)[
-        :, None
-    ]
-    keys = ranking.keys(values, torch.arange(9), 0, 0, pole)[:, 0]
+def rank(parts: list[tuple[torch.Tensor, torch.Tensor]], k: int, seed: int = 0) -> RankedClips:
+    """Return the ranks after inserting ``(rows, values)`` part by part."""
+    state = Ranks([reduction(parts[0][1])], [0], k, seed)
+    for rows, values in parts:
+        state.insert(rows, [reduction(values)])
+    return state.ranked()[0]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_keys_order_as_the_values_do(sign: float) -> None:
+    values = torch.tensor([-np.inf, -3.5, -1e-30, -0.0, 0.0, 1e-30, 2.0, 7e20, np.inf], dtype=torch.float32)
+    keys = ranking.keys(sign * values[:, None], torch.arange(9), torch.tensor([0]), 0)[:, 0]
     upper = keys >> 32
-    assert torch.equal((sign * (upper[1:] - upper[:-1])) >= 0, torch.ones(8, dtype=torch.bool))
+    assert ((sign * (upper[1:] - upper[:-1])) >= 0).all()
     assert upper[3] == upper[4], "both zeros are the same value"
-    torch.testing.assert_close(ranking.values_of(keys, pole), values[:, 0])
+    torch.testing.assert_close(ranking.values_of(keys), sign * values)
 
 
-@pytest.mark.parametrize("pole", ["high", "low"])
-def test_merging_in_any_order_gives_the_true_extremes(pole: str) -> None:
-    generator = torch.Generator().manual_seed(1)
-    values = torch.randn(200, 11, generator=generator).relu()  # many ties at zero
-    rows = torch.arange(200)
+def test_merging_in_any_order_gives_the_true_extremes_of_both_poles() -> None:
+    values = torch.randn(200, 11, generator=torch.Generator().manual_seed(1)).relu()  # many ties at zero
     expected = None
     for seed in range(3):
         order = torch.randperm(200, generator=torch.Generator().manual_seed(seed))
-        state = no_ranks(7, 11, 1, torch.device("cpu"))
-        for part in order.split(13):
-            state = merge_ranked(state, ranked(values[part], rows[part], pole), 7)
-        true = values.sort(dim=0, descending=pole == "high").values[:7]
-        torch.testing.assert_close(ranking.values_of(state.keys, pole), true)
-        picked = values.gather(0, state.rows)
-        torch.testing.assert_close(picked, true)
-        assert expected is None or torch.equal(state.rows, expected)
-        expected = state.rows
+        found = rank([(part, values[part]) for part in order.split(13)], 7)
+        true = torch.cat(
+            [values.sort(dim=0, descending=True).values[:7], -values.sort(dim=0).values[:7]], dim=1
+        )
+        torch.testing.assert_close(ranking.values_of(found.keys), true)
+        torch.testing.assert_close(both_poles(values).gather(0, found.rows), true)
+        torch.testing.assert_close(found.peak_s, true)  # what belongs to a clip moves with it
+        torch.testing.assert_close(found.traces[..., 0].float(), true, atol=2e-3, rtol=1e-3)
+        assert expected is None or torch.equal(found.rows, expected)
+        expected = found.rows
+
+
+def test_merging_summaries_equals_inserting_everything() -> None:
+    values = torch.randn(90, 4, generator=torch.Generator().manual_seed(2))
+    rows = torch.arange(90)
+    whole = rank([(rows, values)], 6)
+    halves = [rank([(rows[part], values[part])], 6) for part in (slice(0, 40), slice(40, 90))]
+    merged = merge_ranked(halves[0], halves[1], 6)
+    for name in ("keys", "rows", "peak_s", "traces"):
+        assert torch.equal(getattr(merged, name), getattr(whole, name))
 
 
 def test_ties_are_drawn_by_seed_and_not_by_file_order() -> None:
-    zeros = torch.zeros(1000, 50)
-    rows = torch.arange(1000)
-    first = merge_ranked(no_ranks(5, 50, 1, zeros.device), ranked(zeros, rows, "high"), 5).rows
-    other = merge_ranked(no_ranks(5, 50, 1, zeros.device), ranked(zeros, rows, "high", seed=1), 5).rows
+    zeros, rows = torch.zeros(1000, 50), torch.arange(1000)
+    first, other = (rank([(rows, zeros)], 5, seed).rows for seed in (0, 1))
     assert not torch.equal(first, other)
     assert 350 < first.float().mean() < 650, "every clip has the same chance"
-    assert len(first.unique()) > 180, "neurons draw different clips"
+    assert len(first.unique()) > 300, "neurons and poles draw different clips"
 
 
 def test_fewer_clips_than_places_leaves_empty_ones() -> None:
-    state = merge_ranked(
-        no_ranks(4, 2, 1, torch.device("cpu")), ranked(torch.ones(2, 2), torch.arange(2), "high"), 4
-    )
-    assert sorted(state.rows[:, 0].tolist()) == [-1, -1, 0, 1]
-    assert torch.isnan(ranking.values_of(state.keys, "high")[2:]).all()
+    found = rank([(torch.arange(2), torch.ones(2, 2))], 4)
+    assert sorted(found.rows[:, 0].tolist()) == [-1, -1, 0, 1]
+    assert torch.isnan(ranking.values_of(found.keys)[2:]).all()
 
 
 def test_moments_by_hand() -> None:

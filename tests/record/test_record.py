@@ -301,6 +301,9 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> 
             break
         killed += 1
     assert killed >= 1, "the run was never interrupted"
-    record(make_model(), make_clips(200, lengths_s=(1.0, 0.7)), tmp_path / "killed", CONFIG)
-    record(make_model(), make_clips(200, lengths_s=(1.0, 0.7)), tmp_path / "straight", CONFIG)
+    for name in (
+        "killed",
+        "straight",
+    ):  # in processes of their own, with as many threads as those that were killed
+        subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / name)], env=environment, check=True)
     assert bytes_of(open_run(tmp_path / "killed").root) == bytes_of(open_run(tmp_path / "straight").root)

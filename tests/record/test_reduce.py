@@ -9,7 +9,7 @@ from otoscope.errors import HookError
 from otoscope.models.geometry import Geometry
 from otoscope.record import pooling
 from otoscope.record.merge_windows import merge, place
-from otoscope.record.reduce import Reduction, Wanted, reduce_batch, take, valid_frames
+from otoscope.record.reduce import Reduction, Wanted, both_poles, reduce_batch, take, valid_frames
 
 RATE = 100
 
@@ -84,7 +84,7 @@ def test_tokens_in_both_orders_and_prefix() -> None:
             torch.cat([prefix, tokens], dim=1), geometry, batch([100, 70]), RATE, wanted("max")
         )
         torch.testing.assert_close(found.pooled, plain.pooled)
-        torch.testing.assert_close(found.poles[0].peak_hz, plain.poles[0].peak_hz)
+        torch.testing.assert_close(found.evidence.peak_hz, plain.evidence.peak_hz)
         cls = reduce_batch(
             torch.cat([prefix, tokens], dim=1), geometry, batch([100, 70]), RATE, wanted("cls")
         )
@@ -98,20 +98,47 @@ def test_peaks_and_traces_stand_where_the_activation_is() -> None:
     output[0, 0, 2, 7] = 5.0
     output[0, 1, 1, 3] = -4.0
     found = reduce_batch(output, GRID, batch([100]), RATE, wanted())
-    high, low = found.poles
-    assert high.peak_s[0, 0] == pytest.approx(0.75) and high.peak_hz[0, 0] == 400.0
-    assert low.peak_s[0, 1] == pytest.approx(0.35) and low.peak_hz[0, 1] == 200.0
-    assert high.trace[0, 0].argmax() == 7 and low.trace[0, 1].argmin() == 3
+    own = found.evidence
+    assert own.peak_s[0, 0] == pytest.approx(0.75) and own.peak_hz[0, 0] == 400.0
+    assert own.peak_s[0, 3] == pytest.approx(0.35) and own.peak_hz[0, 3] == 200.0, "the low pole of neuron 1"
+    assert own.trace[0, 0].argmax() == 7 and own.trace[0, 3].argmax() == 3
+    assert own.peak_value[0].tolist() == [5.0, 0.0, 0.0, 4.0]
+
+
+def test_evidence_below_the_floor_is_left_out_and_above_it_is_the_same() -> None:
+    output = torch.randn(4, 5, 3, 10, generator=torch.Generator().manual_seed(5))
+    everywhere = reduce_batch(output, GRID, batch([100] * 4), RATE, wanted("max"))
+    floor = torch.cat([everywhere.pooled.median(dim=0).values, (-everywhere.pooled).median(dim=0).values])
+    some = reduce_batch(output, GRID, batch([100] * 4), RATE, wanted("max"), floor)
+    reached = both_poles(everywhere.pooled) >= floor
+    assert 0 < reached.sum() < reached.numel()
+    for name in ("trace", "peak_s", "peak_hz", "peak_value"):
+        one, other = getattr(some.evidence, name), getattr(everywhere.evidence, name)
+        torch.testing.assert_close(one[reached], other[reached])
+    assert some.evidence.peak_s[~reached].isnan().all() and (some.evidence.trace[~reached] == 0).all()
+    assert torch.equal(some.pooled, everywhere.pooled)
 
 
 @pytest.mark.parametrize("n_bins", [1, 4, 10, 25])
 def test_bins_keep_the_extreme(n_bins: int) -> None:
     traces = torch.randn(2, 3, 10, generator=torch.Generator().manual_seed(2))
-    high = pooling.into_bins(traces, n_bins, "high")
-    low = pooling.into_bins(traces, n_bins, "low")
-    assert high.shape == (2, 3, n_bins)
-    torch.testing.assert_close(high.amax(dim=2), traces.amax(dim=2))
-    torch.testing.assert_close(low.amin(dim=2), traces.amin(dim=2))
+    binned = pooling.into_bins(traces, n_bins)
+    assert binned.shape == (2, 3, n_bins)
+    torch.testing.assert_close(binned.amax(dim=2), traces.amax(dim=2))
+    assert (binned[..., 0] >= traces[..., 0]).all() and (binned[..., -1] >= traces[..., -1]).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 16, 50), (1, 700, 12, 101), (20, 2, 1, 7)])
+@pytest.mark.parametrize("layout", ["neurons first", "neurons last"])
+def test_pieces_for_the_cache_change_nothing(shape: tuple[int, ...], layout: str) -> None:
+    grid = torch.randn(shape, generator=torch.Generator().manual_seed(6))
+    if layout == "neurons last":
+        grid = grid.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    found = pooling.passes(grid, "max", counts=True)
+    torch.testing.assert_close(found.pooled, grid.amax(dim=(2, 3)))
+    assert found.positives is not None
+    assert torch.equal(found.positives, (grid > 0).sum(dim=(2, 3)).float())
+    torch.testing.assert_close(found.traces, torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1))
 
 
 def test_one_sample_clip_keeps_one_frame() -> None:
@@ -157,6 +184,5 @@ def test_windows_merged_equal_the_whole_clip() -> None:
         torch.testing.assert_close(merged.pooled, whole.pooled)
         assert torch.equal(merged.positions, whole.positions)
         assert merged.positives is not None and torch.equal(merged.positives, whole.positives)
-        for one, other in zip(merged.poles, whole.poles, strict=True):
-            torch.testing.assert_close(one.trace, other.trace)
-            torch.testing.assert_close(one.peak_s, other.peak_s)
+        torch.testing.assert_close(merged.evidence.trace, whole.evidence.trace)
+        torch.testing.assert_close(merged.evidence.peak_s, whole.evidence.peak_s)

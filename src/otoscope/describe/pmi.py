@@ -8,10 +8,11 @@ With the weight p_r of rank r,
 B the layer's marginal (:mod:`otoscope.describe.prior`). ``wpmi`` has p_r = 1; ``soft_wpmi`` lets the weight
 fall linearly, p_r = p_start - (r - 1)/k (p_start - p_end).
 
-How it is computed: the summand depends on (rank, clip, concept) but not on the neuron. So for each rank the
-whole table log(1 - p_r + min_prob + p_r S) is made once, for a slab of concepts that fits a processor's cache,
-and a neuron is a sum of k table rows. Exact: no approximation beyond rounding. O(k clip concept) logarithms and
-O(k neuron concept) additions, where a loop over neurons takes O(k neuron concept) logarithms.
+How it is computed: the summand depends on (rank, clip, concept) but not on the neuron, and is
+log p_r + log(S + (1 - p_r + min_prob) / p_r). So for each rank the table of the second term is made once, for a slab
+of concepts that fits a processor's cache, and a neuron is a sum of k table rows. Exact: no approximation beyond
+rounding. O(k clip concept) logarithms and O(k neuron concept) additions, where a loop over neurons takes
+O(k neuron concept) logarithms.
 
 Reference: T. Oikarinen, T.-W. Weng, "CLIP-Dissect", ICLR 2023, equations 2-4; constants of its release.
 """
@@ -19,13 +20,12 @@ Reference: T. Oikarinen, T.-W. Weng, "CLIP-Dissect", ICLR 2023, equations 2-4; c
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from itertools import cycle, groupby
-from operator import itemgetter
-from typing import TypeVar
+from itertools import cycle, islice
 
 import numpy as np
 import torch
@@ -34,8 +34,8 @@ from torch.nn.functional import embedding_bag
 
 from otoscope.describe.ranked import top_ranked
 
-Item = TypeVar("Item")
-
+_LEAST_WEIGHT = 1e-30
+"""Stands for a weight of 0: far below what a sum of two numbers can show."""
 _CONCEPTS_AT_ONCE = 64
 _TABLES_AT_ONCE = 10
 _TABLE_ENTRIES = 2**23
@@ -106,60 +106,59 @@ def log_likelihood(ranked: Tensor, membership: Tensor, weights: Tensor, min_prob
         At most about 0; higher is a better fit.
     """
     n_clips, n_concepts = membership.shape
+    weights = weights.clamp_min(_LEAST_WEIGHT)
+    constant = float(weights.log().sum())
     at_once = max(1, min(_TABLES_AT_ONCE, _TABLE_ENTRIES // (_CONCEPTS_AT_ONCE * n_clips)))
-    plan = list(_bags(ranked, weights, n_clips, at_once))
+    bags = list(_bags(ranked, weights, n_clips, at_once))
     out = membership.new_empty((len(ranked), n_concepts))
-    steps = _ahead(_walk(membership, plan, min_prob, at_once))
-    for concepts, slab_steps in groupby(steps, key=itemgetter(0)):
-        parts = (embedding_bag(rows, tables, mode="sum") for _, rows, tables in slab_steps)
-        out[:, concepts] = reduce(Tensor.add_, parts).mul_(math.log(2))
+    slabs = [slice(start, start + _CONCEPTS_AT_ONCE) for start in range(0, n_concepts, _CONCEPTS_AT_ONCE)]
+    tables = _tables_ahead(membership, slabs, [some for some, _ in bags], min_prob)
+    for concepts in slabs:
+        parts = (embedding_bag(rows, next(tables), mode="sum") for _, rows in bags)
+        out[:, concepts] = reduce(Tensor.add_, parts).mul_(math.log(2)).add_(constant)
     return out
 
 
-def _bags(ranked: Tensor, weights: Tensor, n_clips: int, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _bags(
+    ranked: Tensor, weights: Tensor, n_clips: int, at_once: int
+) -> Iterator[tuple[list[float], Tensor]]:
     """Yield some distinct weights, and for each neuron the rows it takes from their stacked tables."""
     distinct, table_of_rank = torch.unique_consecutive(weights, return_inverse=True)
     for start in range(0, len(distinct), at_once):
         ranks = torch.nonzero((table_of_rank >= start) & (table_of_rank < start + at_once)).flatten()
         first_row = (table_of_rank[ranks] - start) * n_clips
         rows = ranked[:, ranks.to(ranked.device)] + first_row.to(ranked)
-        yield distinct[start : start + at_once], rows
+        yield distinct[start : start + at_once].tolist(), rows
 
 
-def _walk(
-    membership: Tensor, plan: list[tuple[Tensor, Tensor]], min_prob: float, at_once: int
-) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield, slab by slab of concepts, the rows to add up and the tables to take them from.
+def _tables_ahead(
+    membership: Tensor, slabs: list[slice], weights: list[list[float]], min_prob: float
+) -> Iterator[Tensor]:
+    """Yield the tables of each slab and each of its lists of weights; the next ones are being made meanwhile.
 
-    Two work spaces take turns, so one may be filled while the other is read.
+    A yielded table is overwritten once the next one has been asked for.
     """
-    n_clips, n_concepts = membership.shape
-    spaces = cycle(membership.new_empty((2, at_once * n_clips * _CONCEPTS_AT_ONCE)))
-    for start in range(0, n_concepts, _CONCEPTS_AT_ONCE):
-        concepts = slice(start, min(start + _CONCEPTS_AT_ONCE, n_concepts))
-        slab = membership[:, concepts].contiguous()
-        for weights, rows in plan:
-            yield concepts, rows, _tables(slab, weights.tolist(), min_prob, next(spaces))
+    makers = torch.get_num_threads() if membership.device.type == "cpu" else 1
+    largest = max(map(len, weights)) * len(membership) * _CONCEPTS_AT_ONCE
+    spaces = cycle(membership.new_empty((makers + 1, largest)))
+    jobs = ((membership[:, concepts], some, min_prob, next(spaces)) for concepts in slabs for some in weights)
+    with ThreadPoolExecutor(makers) as pool:
+        coming = deque(pool.submit(_tables, *job) for job in islice(jobs, makers))
+        while coming:
+            tables = coming.popleft().result()
+            coming.extend(pool.submit(_tables, *job) for job in islice(jobs, 1))
+            yield tables
 
 
-def _tables(slab: Tensor, weights: list[float], min_prob: float, space: Tensor) -> Tensor:
-    """Return log2(1 - p + min_prob + p S) for each weight p, ``(weight x clip, concept)``, in ``space``."""
-    tables = space[: len(weights) * slab.numel()].view(len(weights), *slab.shape)
-    if slab.device.type == "cpu":  # numpy's vectorised log2 takes a quarter of the time of torch's
-        for table, weight in zip(tables.numpy(), weights):
-            np.multiply(slab.numpy(), weight, out=table)
-            table += 1.0 - weight + min_prob
-            np.log2(table, out=table)
+def _tables(membership: Tensor, weights: list[float], min_prob: float, space: Tensor) -> Tensor:
+    """Return log2(S + (1 - p + min_prob) / p) for each weight p, ``(weight x clip, concept)``, in ``space``."""
+    tables = space[: len(weights) * membership.numel()].view(len(weights), *membership.shape)
+    offsets = [(1.0 - weight + min_prob) / weight for weight in weights]
+    if membership.device.type == "cpu":  # numpy's vectorised log2 takes a quarter of the time of torch's
+        slab = np.ascontiguousarray(membership.numpy())
+        for table, offset in zip(tables.numpy(), offsets):
+            np.log2(np.add(slab, offset, out=table), out=table)
     else:
-        for device_table, weight in zip(tables, weights):
-            torch.mul(slab, weight, out=device_table).add_(1.0 - weight + min_prob).log2_()
+        for device_table, offset in zip(tables, offsets):
+            torch.add(membership, offset, out=device_table).log2_()
     return tables.flatten(0, 1)
-
-
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, each made in a second thread while the one before it is used."""
-    with ThreadPoolExecutor(1) as maker:
-        coming = maker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = maker.submit(next, items, None)
-            yield item

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from otoscope.data.decode import Batch
 from otoscope.errors import Failure
-from otoscope.record import moments, ranking
+from otoscope.record import moments
 from otoscope.record.merge_windows import merge, place
 from otoscope.record.probe import ProbedLayer
-from otoscope.record.ranking import POLES
-from otoscope.record.reduce import Floors, Reduction, take
-from otoscope.record.summary import LayerSummary, Ranked, Summary, histogram, in_order, insert, no_ranks
+from otoscope.record.ranks import Ranks
+from otoscope.record.reduce import Reduction, take
+from otoscope.record.summary import LayerSummary, Ranked, Summary, histogram, no_ranks
 from otoscope.work.blocks import Block
 
 Reductions = tuple[Reduction, ...]
@@ -85,18 +85,18 @@ class BlockRows:
         self.block, self._layers, self._first, self._keeping = block, layers, first_neurons, keeping
         self.pooled = [np.full((n_rows, one.n_neurons), np.nan, np.float32) for one in layers]
         self.positives = [np.zeros((n_rows, one.n_neurons), np.uint32) for one in layers]
-        self.positions = [np.zeros(n_rows, np.uint32) for _ in layers]
+        self.positions = np.zeros((n_rows, len(layers)), np.uint32)
         self.failures: list[Failure] = []
-        self._ranked: list[dict[str, Ranked]] = []
+        self._ranks: Ranks | None = None
         self._heard: dict[int, tuple[float, int]] = {}
         self._dropped: set[int] = set()
         self._open: _Open | None = None
 
-    def floors(self, batch: Batch) -> tuple[Floors, ...] | None:
+    def floors(self, batch: Batch) -> tuple[Tensor, ...] | None:
         """Return what values must reach to be ranked now; None where any may, or the batch holds parts of clips."""
-        if not self._ranked or not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
+        if self._ranks is None or not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
             return None
-        return tuple(Floors(*(_floor(ranked[pole], pole) for pole in POLES)) for ranked in self._ranked)
+        return self._ranks.floors()
 
     def fail(self, failures: Sequence[Failure]) -> None:
         """Count clips that could not be used."""
@@ -105,7 +105,7 @@ class BlockRows:
     @property
     def all_failed_in_network(self) -> bool:
         """Whether the network failed on clips of this block and on none succeeded."""
-        return not self._ranked and any(failure.stage == "forward" for failure in self.failures)
+        return self._ranks is None and any(failure.stage == "forward" for failure in self.failures)
 
     def drop(self, row: int) -> None:
         """Forget the windows of a clip that failed half-way."""
@@ -181,36 +181,23 @@ class BlockRows:
 
     def _store(self, rows: np.ndarray[Any, Any], reductions: Reductions) -> None:
         at = rows - self.block.start
-        if not self._ranked:
-            self._ranked = [self._nothing(one) for one in reductions]
+        keeping = self._keeping
+        if self._ranks is None:
+            self._ranks = Ranks(reductions, self._first, keeping.top_k, keeping.seed)
         for i, one in enumerate(reductions):
             self.pooled[i][at] = one.pooled.cpu().numpy()
-            self.positions[i][at] = one.positions.numpy()
+            self.positions[at, i] = one.positions.numpy()
             if one.positives is not None:
                 self.positives[i][at] = one.positives.cpu().numpy().astype(np.uint32)
-            self._rank(i, torch.from_numpy(rows).to(one.pooled.device), one)
-
-    def _nothing(self, reduction: Reduction) -> dict[str, Ranked]:
-        n_neurons, device = reduction.pooled.shape[1], reduction.pooled.device
-        n_bins = reduction.poles[0].trace.shape[2]
-        return {pole: no_ranks(self._keeping.top_k, n_neurons, n_bins, device) for pole in POLES}
-
-    def _rank(self, layer: int, rows: Tensor, reduction: Reduction) -> None:
-        for pole, traced in zip(POLES, reduction.poles, strict=True):
-            new = Ranked(
-                ranking.keys(reduction.pooled, rows, self._first[layer], self._keeping.seed, pole),
-                rows[:, None].expand(-1, reduction.pooled.shape[1]),
-                traced.trace,
-                traced.peak_s,
-                traced.peak_hz,
-            )
-            insert(self._ranked[layer][pole], new)
+        self._ranks.insert(torch.from_numpy(rows).to(reductions[0].pooled.device), reductions)
 
     def summary(self) -> Summary:
         """Return the block's summary."""
         failed = {failure.row for failure in self.failures} | self._dropped
         rows = np.array(sorted(set(self._heard) - failed), dtype=np.int64)
-        layers = tuple(self._layer_summary(i, rows - self.block.start) for i in range(len(self._layers)))
+        layers = tuple(
+            self._layer_summary(i, rows - self.block.start, ranked) for i, ranked in enumerate(self._ranked())
+        )
         clips = {
             "rows": rows,
             "durations_s": np.array([self._heard[row][0] for row in rows.tolist()], dtype=np.float64),
@@ -219,25 +206,21 @@ class BlockRows:
         failures = sorted(self.failures, key=lambda one: one.row)
         return Summary(layers, clips, tuple([one.row, one.id, one.stage, one.reason] for one in failures))
 
-    def _layer_summary(self, i: int, at: np.ndarray[Any, Any]) -> LayerSummary:
-        values, n_neurons = self.pooled[i][at], self._layers[i].n_neurons
-        empty = {
-            pole: no_ranks(self._keeping.top_k, n_neurons, self._keeping.trace_bins[i], torch.device("cpu"))
-            for pole in POLES
-        }
+    def _layer_summary(self, i: int, at: np.ndarray[Any, Any], ranked: Ranked) -> LayerSummary:
+        values = self.pooled[i][at]
         return LayerSummary(
             moments.of_values(values),
             self.positives[i][at].sum(axis=0, dtype=np.int64),
-            self.positions[i][at].sum(keepdims=True, dtype=np.int64),
+            self.positions[at, i].sum(keepdims=True, dtype=np.int64),
             histogram(values),
-            {pole: in_order(one) for pole, one in self._ranked[i].items()} if self._ranked else empty,
+            ranked,
         )
 
-
-def _floor(ranked: Ranked, pole: str) -> Tensor:
-    """Return the value of each neuron's last rank; infinitely easy to reach while a place is empty."""
-    value = ranking.values_of(ranked.keys.amin(dim=0), pole)
-    return value.nan_to_num(nan=-torch.inf if pole == "high" else torch.inf)
+    def _ranked(self) -> list[Ranked]:
+        if self._ranks is not None:
+            return self._ranks.ranked()
+        sizes = zip(self._layers, self._keeping.trace_bins, strict=True)
+        return [no_ranks(self._keeping.top_k, one.n_neurons, bins) for one, bins in sizes]
 
 
 def _runs(rows: np.ndarray[Any, Any]) -> Iterator[list[int]]:

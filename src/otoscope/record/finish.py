@@ -75,14 +75,15 @@ def write_evidence(job: Job, whole: Summary) -> None:
     heard_s = _heard_s(job, whole)
     for layer, found in zip(job.layers, whole.layers, strict=True):
         content: dict[str, np.ndarray[Any, Any]] = {}
-        for pole in POLES:
-            ranked, prefix = found.ranked[pole], _PREFIX[pole]
-            content[f"{prefix}_rows"] = ranked.rows.numpy().T
-            content[f"{prefix}_values"] = values_of(ranked.keys, pole).numpy().T
-            content[f"{prefix}_peak_s"] = ranked.peak_s.numpy().T
-            content[f"{prefix}_peak_hz"] = ranked.peak_hz.numpy().T
-            content[f"{prefix}_span_s"] = heard_s[ranked.rows.numpy().T]
-            content[f"{prefix}_traces"] = ranked.traces.numpy().transpose(1, 0, 2)
+        for i, (pole, sign) in enumerate(zip(POLES, (1, -1), strict=True)):
+            part, prefix = slice(i * layer.n_neurons, (i + 1) * layer.n_neurons), _PREFIX[pole]
+            rows = found.ranked.rows[:, part].numpy().T
+            content[f"{prefix}_rows"] = rows
+            content[f"{prefix}_values"] = sign * values_of(found.ranked.keys[:, part]).numpy().T + 0.0
+            content[f"{prefix}_peak_s"] = found.ranked.peak_s[:, part].numpy().T
+            content[f"{prefix}_peak_hz"] = found.ranked.peak_hz[:, part].numpy().T
+            content[f"{prefix}_span_s"] = heard_s[rows]
+            content[f"{prefix}_traces"] = sign * found.ranked.traces[:, part].numpy().transpose(1, 0, 2)
         counts, edges = histograms(job, layer.name, found)
         content |= {"histogram": counts, "histogram_edges": edges}
         tensors.write(job.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content)
@@ -159,11 +160,11 @@ def clip_table(job: Job, whole: Summary) -> pl.DataFrame:
 def ranked_rows(whole: Summary, limit: int) -> tuple[list[int], int]:
     """Return the clips that serve as evidence, best ranks first, at most ``limit``, and how many were left out."""
     order: dict[int, None] = {}
-    k = whole.layers[0].ranked["high"].rows.shape[0]
-    for rank in range(k):
-        for pole in POLES:
+    for rank in range(whole.layers[0].ranked.rows.shape[0]):
+        for pole in range(len(POLES)):
             for layer in whole.layers:
-                for row in np.unique(layer.ranked[pole].rows[rank].numpy()).tolist():
+                rows = layer.ranked.rows[rank].chunk(len(POLES))[pole]
+                for row in np.unique(rows.numpy()).tolist():
                     if row >= 0:
                         order.setdefault(row)
     chosen = list(order)[:limit]

@@ -14,7 +14,7 @@ from otoscope.models.audio_model import AudioModel
 from otoscope.record.hooks import capturing, tensor_of
 from otoscope.record.layers import Layer, modules_of
 from otoscope.record.probe import ProbedLayer, device_of, run
-from otoscope.record.reduce import Floors, Reduction, Wanted, reduce_batch
+from otoscope.record.reduce import Reduction, Wanted, reduce_batch
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -51,15 +51,15 @@ class Listener:
         self._modules, self._device = modules_of(model), device_of(model)
         self._ends_early = all(one.layer.module is not None for one in layers)
 
-    def hear(self, batch: Batch, floors: Sequence[Floors] | None = None) -> tuple[Reduction, ...]:
+    def hear(self, batch: Batch, floors: Sequence[Tensor] | None = None) -> tuple[Reduction, ...]:
         """Return the layers' reductions, one row a window.
 
         Parameters
         ----------
         batch : Batch
             Windows at the network's rate.
-        floors : sequence of Floors, optional
-            One a layer: where traces and peaks are wanted; None: everywhere.
+        floors : sequence of Tensor, optional
+            One a layer: the values ``(pole neuron,)`` above which evidence is wanted; None: everywhere.
 
         Raises
         ------
@@ -88,11 +88,11 @@ class Listener:
                 pass  # every layer has been heard
         return tuple(found[one.layer] for one in self._layers)
 
-    def _reduced(self, layer: Layer, output: Tensor, batch: Batch, floors: Floors | None) -> Reduction:
+    def _reduced(self, layer: Layer, output: Tensor, batch: Batch, floor: Tensor | None) -> Reduction:
         n_samples = batch.waveforms.shape[2]
         geometry = self._geometry(layer, tuple(output.shape), n_samples)
         with torch.inference_mode():
-            return reduce_batch(output, geometry, batch, self._model.sample_rate, self._wanted[layer], floors)
+            return reduce_batch(output, geometry, batch, self._model.sample_rate, self._wanted[layer], floor)
 
     def _geometry(self, layer: Layer, shape: tuple[int, ...], n_samples: int) -> Any:
         declared = self._model.geometry(layer.name, shape, n_samples)

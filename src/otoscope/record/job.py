@@ -26,7 +26,7 @@ from otoscope.record.hooks import lent
 from otoscope.record.probe import ProbedLayer
 from otoscope.record.reduce import Wanted
 from otoscope.store import arrays
-from otoscope.store.run import Run, file_name
+from otoscope.store.run import POSITIONS, Run, file_name
 from otoscope.work.blocks import Block, Node
 
 #: Clips in a row that may fail in the forward pass before the network is held to be at fault.
@@ -80,6 +80,7 @@ class Job:
 def create_arrays(job: Job) -> None:
     """Create the run's arrays, and remove what a killed writer left behind."""
     n_clips, config = len(job.clips), job.config
+    _create_positions(job)
     for leftover in job.run.root.glob("**/*.partial"):
         leftover.unlink()
     for layer in job.layers:
@@ -89,9 +90,13 @@ def create_arrays(job: Job) -> None:
                 job.run.root / "activations" / f"{name}.zarr", shape, config.dtype, config.block
             )
         if config.counts == "clip":
-            counts = job.run.root / "counts"
-            arrays.create_array(counts / f"{name}.zarr", shape, "uint32", config.block)
-            arrays.create_array(counts / f"{name}.positions.zarr", (n_clips,), "uint32", config.block)
+            arrays.create_array(job.run.root / "counts" / f"{name}.zarr", shape, "uint32", config.block)
+
+
+def _create_positions(job: Job) -> None:
+    if job.config.counts == "clip":
+        path, shape = job.run.root / POSITIONS, (len(job.clips), len(job.layers))
+        arrays.create_array(path, shape, "uint32", job.config.block)
 
 
 def compute(job: Job, blocks: Sequence[Block]) -> Iterator[Block]:
@@ -203,5 +208,6 @@ def _write(job: Job, rows: BlockRows) -> None:
             )
         if job.config.counts == "clip":
             arrays.write_rows(root / "counts" / f"{name}.zarr", start, rows.positives[i])
-            arrays.write_rows(root / "counts" / f"{name}.positions.zarr", start, rows.positions[i])
+    if job.config.counts == "clip":
+        arrays.write_rows(root / POSITIONS, start, rows.positions)
     summary.write(Node(0, rows.block.index).path(job.summaries), rows.summary())

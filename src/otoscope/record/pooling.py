@@ -17,7 +17,7 @@ A long recording is heard in windows. Their ``mean``, ``tail`` and ``cls`` are a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -65,56 +65,50 @@ class Passes:
         ``(clip, neuron)`` float32.
     positives : Tensor or None
         Positions > 0, ``(clip, neuron)`` float32 (exact up to 2**24 positions).
-    high, low : Tensor
-        Largest and smallest position of each frame, ``(clip, neuron, frame)``.
+    traces : Tensor
+        ``(clip, pole neuron, frame)``: the largest position of each frame, first of every neuron, then of every
+        neuron's negative.
     """
 
     pooled: Tensor
     positives: Tensor | None
-    high: Tensor
-    low: Tensor
+    traces: Tensor
 
 
 def passes(grid: Tensor, pooling: str, counts: bool) -> Passes:
     """Return everything that needs all positions of ``grid``.
 
-    On a CPU one clip goes through all passes before the next, while it is in the cache.
+    On a CPU a piece goes through all passes before the next one does, while it is in the cache.
     """
     pool = GRID_POOLINGS.get(pooling, mean)
     if grid.is_cuda:
         positives = (grid > 0).sum(dim=(2, 3)).float() if counts else None
-        return Passes(pool(grid), positives, grid.amax(dim=2), grid.amin(dim=2))
-    parts = [_of_one(grid[i : i + 1], pool, counts) for i in range(grid.shape[0])]
-    return Passes(
-        torch.cat([part.pooled for part in parts]),
-        torch.cat([part.positives for part in parts if part.positives is not None]) if counts else None,
-        _stacked([part.high for part in parts]),
-        _stacked([part.low for part in parts]),
-    )
+        return Passes(pool(grid), positives, torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1))
+    n_clips, n_neurons, _, n_frames = grid.shape
+    pooled = torch.empty(n_clips, n_neurons)
+    positives = torch.empty(n_clips, n_neurons) if counts else None
+    traces = torch.empty(n_clips, 2 * n_neurons, n_frames, dtype=grid.dtype)
+    for clips, neurons in _pieces(grid):
+        piece = grid[clips, neurons]
+        pooled[clips, neurons] = pool(piece)
+        if positives is not None:
+            above = torch.empty_like(piece, dtype=torch.float32)
+            positives[clips, neurons] = torch.gt(piece, 0, out=above).sum(dim=(2, 3))
+        traces[clips, neurons] = _folded(piece, torch.maximum)
+        negatives = slice(n_neurons + neurons.start, n_neurons + neurons.stop)
+        torch.neg(_folded(piece, torch.minimum), out=traces[clips, negatives])
+    return Passes(pooled, positives, traces)
 
 
-def _of_one(clip: Tensor, pool: Callable[[Tensor], Tensor], counts: bool) -> Passes:
-    """Return the passes over one clip, some neurons at a time."""
-    n_neurons = clip.shape[1]
-    step = max(1, CACHE_BYTES // max(1, clip[0, 0].numel() * clip.element_size()))
-    pooled, positives = [], []
-    high, low = (torch.empty_like(clip[:, :, 0]) for _ in range(2))
-    for start in range(0, n_neurons, step):
-        part = clip[:, start : start + step]
-        pooled.append(pool(part))
-        if counts:
-            above = torch.empty_like(part, dtype=torch.float32)
-            positives.append(torch.gt(part, 0, out=above).sum(dim=(2, 3)))
-        high[:, start : start + step] = _folded(part, torch.maximum)
-        low[:, start : start + step] = _folded(part, torch.minimum)
-    return Passes(torch.cat(pooled, dim=1), torch.cat(positives, dim=1) if counts else None, high, low)
-
-
-def _stacked(traces: list[Tensor]) -> Tensor:
-    """Return traces ``(1, neuron, frame)`` as ``(clip, neuron, frame)`` in the order in which they lie in memory."""
-    if len(traces) > 1 and traces[0].stride(1) == 1:  # neurons side by side, as in a transformer
-        return torch.cat([one.transpose(1, 2) for one in traces]).transpose(1, 2)
-    return torch.cat(traces) if len(traces) > 1 else traces[0]
+def _pieces(grid: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Yield clips and neurons that fit the cache: some clips whole, or some neurons of one."""
+    n_clips, n_neurons = grid.shape[:2]
+    neuron_bytes = max(1, grid.shape[2] * grid.shape[3] * grid.element_size())
+    at_once = max(1, CACHE_BYTES // (neuron_bytes * n_neurons))
+    step = n_neurons if at_once > 1 else max(1, CACHE_BYTES // neuron_bytes)
+    for clip in range(0, n_clips, at_once):
+        for neuron in range(0, n_neurons, step):
+            yield slice(clip, min(clip + at_once, n_clips)), slice(neuron, min(neuron + step, n_neurons))
 
 
 def _folded(grid: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -128,15 +122,14 @@ def _folded(grid: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor
     return grid[:, :, 0]
 
 
-def into_bins(traces: Tensor, n_bins: int, pole: str) -> Tensor:
-    """Return traces ``(..., frame)`` as ``(..., bin)``: the extreme of each bin's frames, repeats of scarce ones."""
+def into_bins(traces: Tensor, n_bins: int) -> Tensor:
+    """Return traces ``(..., frame)`` as ``(..., bin)``: the largest of each bin's frames, repeats of scarce ones."""
     frames = traces.shape[-1]
     if frames == n_bins:
         return traces
     at = torch.arange(n_bins, device=traces.device)
     first, last = (at * frames) // n_bins, -(-(at + 1) * frames // n_bins) - 1
-    extreme = torch.maximum if pole == "high" else torch.minimum
     binned = traces.index_select(-1, first)
-    for step in range(1, int((last - first).max()) + 1):
-        binned = extreme(binned, traces.index_select(-1, torch.minimum(first + step, last)))
+    for step in range(1, -(-frames // n_bins) + 1 if frames > n_bins else 1):
+        binned = torch.maximum(binned, traces.index_select(-1, torch.minimum(first + step, last)))
     return binned

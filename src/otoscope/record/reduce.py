@@ -8,7 +8,7 @@ the activations for the pooled value, one for the traces and one for the counts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from otoscope.data.decode import Batch
 from otoscope.errors import HookError
 from otoscope.models.geometry import Geometry
 from otoscope.record import pooling
-from otoscope.record.ranking import POLES
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,17 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Floors:
-    """What a pooled value must reach to be among the ranked clips, ``(neuron,)`` for each pole."""
+class Evidence:
+    """Where and when each pole neuron is most extreme; axes ``(clip, pole neuron)``.
 
-    high: Tensor
-    low: Tensor
+    Zero and NaN where it was not wanted (below the floor).
 
-
-@dataclass(frozen=True)
-class PoleTrace:
-    """Where and when neurons are extreme: trace ``(clip, neuron, bin)``, peaks ``(clip, neuron)``.
-
-    Zero and NaN where they were not wanted (see :class:`Floors`).
+    Attributes
+    ----------
+    trace : Tensor
+        float16 ``(clip, pole neuron, bin)``.
+    peak_s, peak_hz, peak_value : Tensor
+        float32.
     """
 
     trace: Tensor
@@ -76,14 +74,19 @@ class Reduction:
         Valid positions ``(clip,)`` int64.
     positives : Tensor or None
         Positions > 0, ``(clip, neuron)`` float32, whole numbers.
-    poles : tuple of PoleTrace
-        For ``high`` and ``low``.
+    evidence : Evidence
+        Of both poles.
     """
 
     pooled: Tensor
     positions: Tensor
     positives: Tensor | None
-    poles: tuple[PoleTrace, ...]
+    evidence: Evidence
+
+
+def both_poles(pooled: Tensor) -> Tensor:
+    """Return the values of a layer's pole neurons ``(clip, pole neuron)``."""
+    return torch.cat([pooled, -pooled], dim=1)
 
 
 Span = tuple[int, int]
@@ -123,7 +126,7 @@ def reduce_batch(
     batch: Batch,
     sample_rate: int,
     wanted: Wanted,
-    floors: Floors | None = None,
+    floor: Tensor | None = None,
 ) -> Reduction:
     """Return the layer's output on the batch's windows, reduced; one row a window.
 
@@ -139,8 +142,8 @@ def reduce_batch(
         Hz of the windows.
     wanted : Wanted
         What to compute.
-    floors : Floors, optional
-        Traces and peaks are wanted only where a pooled value reaches its neuron's floor; None: everywhere.
+    floor : Tensor, optional
+        Evidence is wanted only where a pole neuron's value reaches its floor ``(pole neuron,)``; None: everywhere.
     """
     grid = geometry.grid(output)
     if grid.shape[0] != len(batch.rows):
@@ -155,7 +158,7 @@ def reduce_batch(
         chosen = grid if len(windows) == len(spans) else grid[at]
         pooled = None if tokens is None else tokens[at]
         starts = torch.from_numpy(batch.starts_s[windows]).to(grid.device, torch.float32)
-        parts.append((windows, _reduce_group(chosen, pooled, frames, geometry, starts, wanted, floors)))
+        parts.append((windows, _reduce_group(chosen, pooled, frames, geometry, starts, wanted, floor)))
     return _in_order(parts)
 
 
@@ -193,7 +196,7 @@ def _reduce_group(
     geometry: Geometry,
     starts: Tensor,
     wanted: Wanted,
-    floors: Floors | None,
+    floor: Tensor | None,
 ) -> Reduction:
     if isinstance(frames, Tensor):
         at = frames.to(grid.device)
@@ -203,23 +206,22 @@ def _reduce_group(
         grid = grid[..., frames[0] : frames[1]]
     found = pooling.passes(grid, wanted.pooling, wanted.counts)
     pooled = found.pooled if tokens is None else tokens
-    seconds = geometry.offset_s + geometry.stride_s * at.float()
-    poles = []
-    for pole, traces in zip(POLES, (found.high, found.low), strict=True):
-        heard = _Heard(grid, traces, seconds, starts, geometry, wanted.n_bins, pole)
-        poles.append(heard.everywhere() if floors is None else heard.where(_reaching(pooled, floors, pole)))
+    heard = _Heard(
+        grid,
+        found.traces,
+        geometry.offset_s + geometry.stride_s * at.float(),
+        starts,
+        geometry,
+        wanted.n_bins,
+    )
+    evidence = heard.everywhere() if floor is None else heard.where(both_poles(pooled) >= floor)
     positions = torch.full((len(starts),), grid.shape[2] * grid.shape[3], dtype=torch.int64)
-    return Reduction(pooled, positions, found.positives, tuple(poles))
-
-
-def _reaching(pooled: Tensor, floors: Floors, pole: str) -> Tensor:
-    """Return where ``(clip, neuron)`` a value may be ranked."""
-    return pooled >= floors.high if pole == "high" else pooled <= floors.low
+    return Reduction(pooled, positions, found.positives, evidence)
 
 
 @dataclass(frozen=True)
 class _Heard:
-    """One pole of a group of windows: traces, and what places their peaks in seconds and hertz."""
+    """A group of windows: traces, and what places their peaks in seconds and hertz."""
 
     grid: Tensor
     traces: Tensor
@@ -227,42 +229,40 @@ class _Heard:
     starts: Tensor
     geometry: Geometry
     n_bins: int
-    pole: str
 
-    def everywhere(self) -> PoleTrace:
-        """Return the evidence of every clip and neuron."""
-        frame, value = self._extreme(self.traces)
-        at = frame[:, :, None, None].expand(-1, -1, self.grid.shape[2], 1)
-        hertz = torch.full_like(value, torch.nan)
+    def everywhere(self) -> Evidence:
+        """Return the evidence of every clip and pole neuron."""
+        value, frame = self.traces.max(dim=-1)
+        hertz = torch.full_like(value, torch.nan, dtype=torch.float32)
         if self.geometry.frequency_hz is not None:
-            hertz = self._hertz(self.grid.gather(3, at)[..., 0])
-        return PoleTrace(self._binned(self.traces), self.seconds[frame] + self.starts[:, None], hertz, value)
+            n_neurons = self.grid.shape[1]
+            at = frame.view(-1, 2, n_neurons, 1, 1).expand(-1, -1, -1, self.grid.shape[2], 1)
+            column = torch.cat([self.grid.gather(3, at[:, 0]), -self.grid.gather(3, at[:, 1])], dim=1)
+            hertz = self._hertz(column[..., 0])
+        seconds = self.seconds[frame] + self.starts[:, None]
+        return Evidence(pooling.into_bins(self.traces, self.n_bins).half(), seconds, hertz, value.float())
 
-    def where(self, wanted: Tensor) -> PoleTrace:
-        """Return the evidence of the wanted ``(clip, neuron)`` pairs; zero and NaN elsewhere."""
-        clip, neuron = wanted.nonzero(as_tuple=True)
-        chosen = self.traces[clip, neuron]  # (pair, frame)
-        frame, value = self._extreme(chosen)
+    def where(self, wanted: Tensor) -> Evidence:
+        """Return the evidence of the wanted ``(clip, pole neuron)`` pairs; zero and NaN elsewhere."""
+        clip, pole_neuron = wanted.nonzero(as_tuple=True)
+        chosen = self.traces[clip, pole_neuron]  # (pair, frame)
+        value, frame = chosen.max(dim=-1)
         trace = torch.zeros((*wanted.shape, self.n_bins), dtype=torch.float16, device=wanted.device)
         seconds, hertz, values = torch.full((3, *wanted.shape), torch.nan, device=wanted.device)
-        trace[clip, neuron] = self._binned(chosen)
-        seconds[clip, neuron] = self.seconds[frame] + self.starts[clip]
-        values[clip, neuron] = value
+        trace[clip, pole_neuron] = pooling.into_bins(chosen, self.n_bins).half()
+        seconds[clip, pole_neuron] = self.seconds[frame] + self.starts[clip]
+        values[clip, pole_neuron] = value.float()
         if self.geometry.frequency_hz is not None:
-            hertz[clip, neuron] = self._hertz(self.grid[clip, neuron, :, frame])
-        return PoleTrace(trace, seconds, hertz, values)
-
-    def _extreme(self, traces: Tensor) -> tuple[Tensor, Tensor]:
-        best = traces.max(dim=-1) if self.pole == "high" else traces.min(dim=-1)
-        return best.indices, best.values.float()
-
-    def _binned(self, traces: Tensor) -> Tensor:
-        return pooling.into_bins(traces, self.n_bins, self.pole).half()
+            n_neurons = self.grid.shape[1]
+            low = pole_neuron >= n_neurons
+            column = self.grid[clip, torch.where(low, pole_neuron - n_neurons, pole_neuron), :, frame]
+            hertz[clip, pole_neuron] = self._hertz(torch.where(low[:, None], -column, column))
+        return Evidence(trace, seconds, hertz, values)
 
     def _hertz(self, column: Tensor) -> Tensor:
-        """Return the centre frequency of the extreme row of ``(..., frequency)``."""
+        """Return the centre frequency of the largest row of ``(..., frequency)``."""
         rows = torch.tensor(self.geometry.frequency_hz, device=column.device, dtype=torch.float32)
-        return rows[column.argmax(dim=-1) if self.pole == "high" else column.argmin(dim=-1)]
+        return rows[column.argmax(dim=-1)]
 
 
 def _in_order(parts: list[tuple[list[int], Reduction]]) -> Reduction:
@@ -277,33 +277,21 @@ def _in_order(parts: list[tuple[list[int], Reduction]]) -> Reduction:
 def concatenate(parts: list[Reduction]) -> Reduction:
     """Return the rows of several reductions one after another."""
     counts = [part.positives for part in parts if part.positives is not None]
-    poles = (
-        PoleTrace(
-            *(
-                torch.cat([getattr(part.poles[i], name) for part in parts])
-                for name in PoleTrace.__annotations__
-            )
-        )
-        for i in range(len(POLES))
-    )
+    evidence = (torch.cat([getattr(part.evidence, one.name) for part in parts]) for one in fields(Evidence))
     return Reduction(
         torch.cat([part.pooled for part in parts]),
         torch.cat([part.positions for part in parts]),
         torch.cat(counts) if counts else None,
-        tuple(poles),
+        Evidence(*evidence),
     )
 
 
 def take(reduction: Reduction, rows: Tensor) -> Reduction:
     """Return some rows of a reduction."""
     at = rows.to(reduction.pooled.device)
-    poles = (
-        PoleTrace(*(getattr(pole, name)[at] for name in PoleTrace.__annotations__))
-        for pole in reduction.poles
-    )
     return Reduction(
         reduction.pooled[at],
         reduction.positions[rows],
         None if reduction.positives is None else reduction.positives[at],
-        tuple(poles),
+        Evidence(*(getattr(reduction.evidence, one.name)[at] for one in fields(Evidence))),
     )

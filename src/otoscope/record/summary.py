@@ -6,7 +6,7 @@ it is the same in each run because the tree of merges is fixed (:mod:`otoscope.w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from otoscope.record import moments, ranking
 from otoscope.record.moments import Moments
-from otoscope.record.ranking import POLES
 from otoscope.store import tensors
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -24,7 +23,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class Ranked:
-    """The most extreme clips of each neuron at one pole; axes ``(rank, neuron[, bin])``.
+    """The most extreme clips of each pole neuron; axes ``(rank, pole neuron[, bin])``.
 
     Attributes
     ----------
@@ -33,7 +32,7 @@ class Ranked:
     rows : Tensor
         Row of each clip, -1 for an empty place.
     traces : Tensor
-        float16 ``(rank, neuron, bin)``.
+        float16 ``(rank, pole neuron, bin)``; of the negative for low poles.
     peak_s, peak_hz : Tensor
         float32.
     """
@@ -45,15 +44,15 @@ class Ranked:
     peak_hz: Tensor
 
 
-def no_ranks(k: int, n_neurons: int, n_bins: int, device: torch.device) -> Ranked:
-    """Return ``k`` empty places for each neuron."""
-    places = (k, n_neurons)
+def no_ranks(k: int, n_neurons: int, n_bins: int) -> Ranked:
+    """Return ``k`` empty places for both poles of each neuron."""
+    places = (k, 2 * n_neurons)
     return Ranked(
-        torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64, device=device),
-        torch.full(places, -1, dtype=torch.int64, device=device),
-        torch.zeros((*places, n_bins), dtype=torch.float16, device=device),
-        torch.full(places, torch.nan, device=device),
-        torch.full(places, torch.nan, device=device),
+        torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64),
+        torch.full(places, -1, dtype=torch.int64),
+        torch.zeros((*places, n_bins), dtype=torch.float16),
+        torch.full(places, torch.nan),
+        torch.full(places, torch.nan),
     )
 
 
@@ -68,34 +67,6 @@ def merge_ranked(a: Ranked, b: Ranked, k: int) -> Ranked:
     return Ranked(keys, **rest)
 
 
-def insert(state: Ranked, new: Ranked) -> None:
-    """Put the clips of ``new`` that belong among the most extreme into ``state``, in place, in no order.
-
-    Only entries that enter are copied; once many clips have been heard few do.
-    """
-    k = state.keys.shape[0]
-    places = ranking.merge(state.keys, new.keys, k)[1]
-    enters = places >= k
-    kept = torch.zeros((k + 1, places.shape[1]), dtype=torch.bool, device=places.device)
-    stays = kept.scatter_(0, places.clamp(max=k), True)[:k]
-    free = stays.to(torch.int8).argsort(dim=0, stable=True)  # free slots first
-    entering = (~enters).to(torch.int8).argsort(dim=0, stable=True)  # entering places first
-    order, neuron = (torch.arange(k, device=places.device)[:, None] < enters.sum(dim=0)).nonzero(
-        as_tuple=True
-    )
-    slot = free[order, neuron]
-    source = places.gather(0, entering)[order, neuron] - k
-    for field in fields(Ranked):
-        getattr(state, field.name)[slot, neuron] = getattr(new, field.name)[source, neuron]
-
-
-def in_order(state: Ranked) -> Ranked:
-    """Return the same clips, the most extreme first."""
-    return merge_ranked(
-        state, Ranked(*(getattr(state, field.name)[:0] for field in fields(Ranked))), state.keys.shape[0]
-    )
-
-
 @dataclass(frozen=True)
 class LayerSummary:
     """What is kept of one layer on some clips.
@@ -108,15 +79,15 @@ class LayerSummary:
         Positive positions ``(neuron,)`` and positions ``(1,)``, over all clips.
     histogram : ndarray of int64
         Pooled values in the bins of :data:`EDGES`, ``(neuron, bin)``.
-    ranked : dict of str to Ranked
-        By pole.
+    ranked : Ranked
+        The most extreme clips.
     """
 
     moments: Moments
     positives: Ints
     positions: Ints
     histogram: Ints
-    ranked: dict[str, Ranked]
+    ranked: Ranked
 
 
 def _edges() -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -144,7 +115,7 @@ def merge_layers(a: LayerSummary, b: LayerSummary) -> LayerSummary:
         a.positives + b.positives,
         a.positions + b.positions,
         a.histogram + b.histogram,
-        {pole: merge_ranked(a.ranked[pole], b.ranked[pole], a.ranked[pole].keys.shape[0]) for pole in POLES},
+        merge_ranked(a.ranked, b.ranked, a.ranked.keys.shape[0]),
     )
 
 
@@ -160,8 +131,6 @@ class Summary:
         ``rows``, ``durations_s``, ``source_rates``: of the clips that were heard, in row order.
     failures : tuple of list
         ``[row, id, stage, reason]`` of those that were not.
-    silent_frames_skipped : int
-        Clips in which frames of digital silence were left out.
     """
 
     layers: tuple[LayerSummary, ...]
@@ -184,8 +153,7 @@ def write(path: Path, summary: Summary) -> None:
     for i, layer in enumerate(summary.layers):
         arrays |= {f"{i}/moments/{name}": array for name, array in layer.moments.to_arrays().items()}
         arrays |= {f"{i}/{name}": getattr(layer, name) for name in ("positives", "positions", "histogram")}
-        for pole, ranked in layer.ranked.items():
-            arrays |= {f"{i}/{pole}/{f.name}": getattr(ranked, f.name).cpu().numpy() for f in fields(ranked)}
+        arrays |= {f"{i}/ranked/{f.name}": getattr(layer.ranked, f.name).numpy() for f in fields(Ranked)}
     note = {"n_layers": len(summary.layers), "failures": list(summary.failures)}
     tensors.write(path, arrays, note)
 
@@ -196,10 +164,7 @@ def read(path: Path) -> Summary:
     layers = []
     for i in range(note["n_layers"]):
         own = {name.split("/", 1)[1]: array for name, array in arrays.items() if name.startswith(f"{i}/")}
-        ranked = {
-            pole: Ranked(*(torch.from_numpy(own[f"{pole}/{field.name}"]) for field in fields(Ranked)))
-            for pole in POLES
-        }
+        ranked = Ranked(*(torch.from_numpy(own[f"ranked/{field.name}"]) for field in fields(Ranked)))
         running = Moments(*(own[f"moments/{field.name}"] for field in fields(Moments)))
         layers.append(LayerSummary(running, own["positives"], own["positions"], own["histogram"], ranked))
     clips = {name.split("/", 1)[1]: array for name, array in arrays.items() if name.startswith("clips/")}
@@ -209,8 +174,3 @@ def read(path: Path) -> Summary:
 def merge_files(left: Path, right: Path, out: Path) -> None:
     """Merge two summary files into a third."""
     write(out, merge(read(left), read(right)))
-
-
-def with_failures(summary: Summary, failures: tuple[list[Any], ...]) -> Summary:
-    """Return the summary with these failures."""
-    return replace(summary, failures=failures)

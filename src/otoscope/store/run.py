@@ -8,6 +8,7 @@ Layout (format 1, paths relative to the folder)::
     neurons.parquet              one row a neuron
     activations/<layer>.zarr     pooled (clip, neuron)
     counts/<layer>.zarr          positive positions (clip, neuron)
+    positions.zarr               positions (clip, layer)
     evidence/<layer>.safetensors ranked clips, peaks, traces, histograms
     evidence/clips/<row>.mp3     each ranked clip once
     captions/, descriptions/     one table per captioner or method
@@ -35,6 +36,8 @@ from otoscope.store import arrays, manifest, tables, tensors
 from otoscope.store.hashing import canonical_json, hash8, sha256_json
 
 FORMAT_VERSION = 1
+POSITIONS = "positions.zarr"
+"""Positions per clip and layer."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,8 @@ class Run:
 
     def positions(self, layer: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """Return how many positions each clip had in a layer ``(clip,)`` uint32."""
-        self.layer(layer)
-        return np.asarray(arrays.open_array(self.root / "counts" / f"{file_name(layer)}.positions.zarr")[:])
+        place = self.layers.index(self.layer(layer))
+        return np.asarray(arrays.open_array(self.root / POSITIONS)[:, place])
 
     def evidence(self, layer: str) -> dict[str, np.ndarray[Any, Any]]:
         """Return the ranked clips, peaks, traces and histograms of a layer (see the format page)."""
@@ -290,6 +293,7 @@ def is_done(run: Run, name: str, version: int, config: Any, inputs: Any) -> bool
 
 __all__ = [
     "FORMAT_VERSION",
+    "POSITIONS",
     "LayerRecord",
     "Run",
     "commit_stage",

@@ -1,0 +1,97 @@
+"""The running ranks of a block: all layers and both poles at once, so that a batch costs a few operations.
+
+The k best clips of each pole neuron stand in k slots in no order. A batch's clips that belong among them take the
+slots of those that leave; only they are copied. Once many clips have been heard few enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from otoscope.record import ranking
+from otoscope.record.reduce import Evidence, Reduction, both_poles
+from otoscope.record.summary import Ranked
+
+
+class Ranks:
+    """Slots for the most extreme clips of every pole neuron of some layers.
+
+    Parameters
+    ----------
+    reductions : sequence of Reduction
+        Any of the layers, for their sizes and their device.
+    first_neurons : sequence of int
+        Global number of each layer's neuron 0.
+    k : int
+        Slots a pole neuron.
+    seed : int
+        Decides among equal values.
+    """
+
+    def __init__(
+        self, reductions: Sequence[Reduction], first_neurons: Sequence[int], k: int, seed: int
+    ) -> None:
+        device = reductions[0].pooled.device
+        widths = [one.pooled.shape[1] for one in reductions]
+        columns = [ranking.pole_neurons(first, n) for first, n in zip(first_neurons, widths, strict=True)]
+        self._columns, self._widths = torch.cat(columns).to(device), [2 * n for n in widths]
+        self._k, self._seed = k, seed
+        places = (k, len(self._columns))
+        self._keys = torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64, device=device)
+        self._rows = torch.full(places, -1, dtype=torch.int64, device=device)
+        self._peaks = torch.full((2, *places), torch.nan, device=device)
+        self._traces = [
+            torch.zeros((k, 2 * n, one.evidence.trace.shape[2]), dtype=torch.float16, device=device)
+            for n, one in zip(widths, reductions, strict=True)
+        ]
+
+    def floors(self) -> tuple[Tensor, ...]:
+        """Return, for each layer, the value of each pole neuron's last slot; -inf while one is empty."""
+        lowest = ranking.values_of(self._keys.amin(dim=0)).nan_to_num(nan=-torch.inf)
+        return lowest.split(self._widths)  # type: ignore[no-untyped-call, no-any-return]
+
+    def insert(self, rows: Tensor, reductions: Sequence[Reduction]) -> None:
+        """Put the clips ``rows`` where they belong."""
+        values = torch.cat([both_poles(one.pooled) for one in reductions], dim=1)
+        keys = ranking.keys(values, rows, self._columns, self._seed)
+        best = ranking.merge(self._keys, keys, self._k)[1]
+        enters = best >= self._k
+        stays = torch.zeros((self._k + 1, best.shape[1]), dtype=torch.bool, device=best.device)
+        stays.scatter_(0, best.clamp(max=self._k), True)
+        free = stays[: self._k].to(torch.int8).argsort(dim=0, stable=True)  # free slots first
+        entering = (~enters).to(torch.int8).argsort(dim=0, stable=True)  # entering clips first
+        order, column = (torch.arange(self._k, device=best.device)[:, None] < enters.sum(dim=0)).nonzero(
+            as_tuple=True
+        )
+        slot, clip = free[order, column], best.gather(0, entering)[order, column] - self._k
+        self._keys[slot, column], self._rows[slot, column] = keys[clip, column], rows[clip]
+        peaks = [
+            torch.cat([getattr(one.evidence, name) for one in reductions], dim=1)
+            for name in ("peak_s", "peak_hz")
+        ]
+        self._peaks[:, slot, column] = torch.stack(peaks)[:, clip, column]
+        self._copy_traces(slot, clip, column, [one.evidence for one in reductions])
+
+    def _copy_traces(self, slot: Tensor, clip: Tensor, column: Tensor, evidence: Sequence[Evidence]) -> None:
+        start = 0
+        for traces, new, width in zip(self._traces, evidence, self._widths, strict=True):
+            own = (column >= start) & (column < start + width)
+            here = column[own] - start
+            traces[slot[own], here] = new.trace[clip[own], here]
+            start += width
+
+    def ranked(self) -> list[Ranked]:
+        """Return each layer's ranks in order, on the CPU."""
+        found, start = [], 0
+        for traces, width in zip(self._traces, self._widths, strict=True):
+            part = slice(start, start + width)
+            order = self._keys[:, part].argsort(dim=0, descending=True)
+            flat = (self._keys, self._rows, self._peaks[0], self._peaks[1])
+            keys, rows, peak_s, peak_hz = (one[:, part].gather(0, order).cpu() for one in flat)
+            trace = traces.gather(0, order[..., None].expand_as(traces)).cpu()
+            found.append(Ranked(keys, rows, trace, peak_s, peak_hz))
+            start += width
+        return found
