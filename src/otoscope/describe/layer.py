@@ -20,7 +20,7 @@ from otoscope.arrays import to_tensor
 from otoscope.describe.prior import Prior
 from otoscope.errors import EmptyDataError, InputError
 
-DEFAULT_BLOCK = 16384
+DEFAULT_BLOCK = 4096
 """Neurons scored at a time."""
 
 

@@ -8,38 +8,32 @@ With the weight p_r of rank r,
 B the layer's marginal (:mod:`otoscope.describe.prior`). ``wpmi`` has p_r = 1; ``soft_wpmi`` lets the weight
 fall linearly, p_r = p_start - (r - 1)/k (p_start - p_end).
 
-How it is computed: the summand depends on (rank, clip, concept) but not on the neuron, and is
-log p_r + log(S + (1 - p_r + min_prob) / p_r). So for each rank the table of the second term is made once, for a slab
-of concepts that fits a processor's cache, and a neuron is a sum of k table rows. Exact: no approximation beyond
-rounding. O(k clip concept) logarithms and O(k neuron concept) additions, where a loop over neurons takes
-O(k neuron concept) logarithms.
+How it is computed: the summand is log p_r + log(S + c_r), c_r = (1 - p_r + min_prob) / p_r, and the second term for
+all ranks is a mixture of the same at a few nodes (:mod:`otoscope.describe.mixture`). So a table of logarithms
+``(clip, concept)`` is made for each node, for a slab of concepts that fits a processor's cache, and a neuron is a
+weighted sum of table rows. O(node clip concept) logarithms and O(node k neuron concept) multiply-adds, where a loop
+over neurons takes O(k neuron concept) logarithms. The error is bounded by the rounding of a sum of k terms.
 
 Reference: T. Oikarinen, T.-W. Weng, "CLIP-Dissect", ICLR 2023, equations 2-4; constants of its release.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
-from itertools import cycle, islice
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from otoscope.describe.mixture import Mixture, mixture
 from otoscope.describe.ranked import top_ranked
 
+_CONCEPTS_AT_ONCE = 64
+_NEURONS_AT_ONCE = 2048
 _LEAST_WEIGHT = 1e-30
 """Stands for a weight of 0: far below what a sum of two numbers can show."""
-_CONCEPTS_AT_ONCE = 64
-_TABLES_AT_ONCE = 10
-_TABLE_ENTRIES = 2**23
-"""Bounds of the working memory: 64 concepts, up to 10 ranks, at most 8 million entries (32 MB)."""
 
 
 def rank_weights(k: int, p_start: float, p_end: float) -> Tensor:
@@ -79,86 +73,58 @@ class PmiScorer:
         """Return L ``(neuron, concept)``, or ``(permutation, neuron, concept)`` with row i's affinities taken
         from row ``donors[permutation, i]``."""
         ranked = evidence if donors is None else donors[:, evidence.long()].flatten(0, 1).to(torch.int32)
-        found = log_likelihood(ranked, self.membership, self.weights, self.min_prob)
+        found = log_likelihood(ranked, self.membership, self.mixed)
+        found += float(self.weights.clamp_min(_LEAST_WEIGHT).log().sum())
         return found if donors is None else found.view(len(donors), len(evidence), -1)
 
     def ranked(self, evidence: Tensor) -> Tensor:
         """Return the top clips."""
         return evidence
 
+    @cached_property
+    def mixed(self) -> Mixture:
+        """The ranks' logarithms as mixtures, good to the rounding of their sum."""
+        weights = self.weights.clamp_min(_LEAST_WEIGHT)
+        offsets = ((1 - weights + self.min_prob) / weights).numpy()
+        low, high = self.membership.aminmax()
+        bound = 4 * torch.finfo(self.membership.dtype).eps * len(weights)
+        return mixture(offsets, float(low), float(high), bound)
 
-def log_likelihood(ranked: Tensor, membership: Tensor, weights: Tensor, min_prob: float) -> Tensor:
-    """Return L.
+
+def log_likelihood(ranked: Tensor, membership: Tensor, mixed: Mixture) -> Tensor:
+    """Return sum_r log(S[i_r, m] + c_r).
 
     Parameters
     ----------
     ranked : Tensor, int32 (neuron, k)
-        Clips by rank.
+        Clips by rank, i.
     membership : Tensor (clip, concept)
         S, in [0, 1].
-    weights : Tensor, float64 (k,)
-        p_r, in [0, 1]; neighbours of equal weight share a table.
-    min_prob : float
+    mixed : Mixture
+        Of the offsets c_1 .. c_k.
 
     Returns
     -------
     Tensor (neuron, concept)
-        At most about 0; higher is a better fit.
     """
-    n_clips, n_concepts = membership.shape
-    weights = weights.clamp_min(_LEAST_WEIGHT)
-    constant = float(weights.log().sum())
-    at_once = max(1, min(_TABLES_AT_ONCE, _TABLE_ENTRIES // (_CONCEPTS_AT_ONCE * n_clips)))
-    bags = list(_bags(ranked, weights, n_clips, at_once))
-    out = membership.new_empty((len(ranked), n_concepts))
-    slabs = [slice(start, start + _CONCEPTS_AT_ONCE) for start in range(0, n_concepts, _CONCEPTS_AT_ONCE)]
-    tables = _tables_ahead(membership, slabs, [some for some, _ in bags], min_prob)
-    for concepts in slabs:
-        parts = (embedding_bag(rows, next(tables), mode="sum") for _, rows in bags)
-        out[:, concepts] = reduce(Tensor.add_, parts).mul_(math.log(2)).add_(constant)
+    shares = torch.from_numpy(mixed.shares).to(membership)  # (k, node)
+    blocks = ranked.split(_NEURONS_AT_ONCE)
+    of_rank = [share.expand(blocks[0].shape).contiguous() for share in shares.T]
+    out = membership.new_empty((len(ranked), membership.shape[1]))
+    for start in range(0, membership.shape[1], _CONCEPTS_AT_ONCE):
+        slab = membership[:, start : start + _CONCEPTS_AT_ONCE].contiguous()
+        total = out.new_full((len(ranked), slab.shape[1]), float(mixed.constants.sum()))
+        for node, weights in zip(mixed.nodes.tolist(), of_rank, strict=True):
+            table = _log(slab, node)
+            for rows, part in zip(blocks, total.split(_NEURONS_AT_ONCE), strict=True):
+                part += embedding_bag(rows, table, mode="sum", per_sample_weights=weights[: len(rows)])
+        out[:, start : start + _CONCEPTS_AT_ONCE] = total
     return out
 
 
-def _bags(
-    ranked: Tensor, weights: Tensor, n_clips: int, at_once: int
-) -> Iterator[tuple[list[float], Tensor]]:
-    """Yield some distinct weights, and for each neuron the rows it takes from their stacked tables."""
-    distinct, table_of_rank = torch.unique_consecutive(weights, return_inverse=True)
-    for start in range(0, len(distinct), at_once):
-        ranks = torch.nonzero((table_of_rank >= start) & (table_of_rank < start + at_once)).flatten()
-        first_row = (table_of_rank[ranks] - start) * n_clips
-        rows = ranked[:, ranks.to(ranked.device)] + first_row.to(ranked)
-        yield distinct[start : start + at_once].tolist(), rows
-
-
-def _tables_ahead(
-    membership: Tensor, slabs: list[slice], weights: list[list[float]], min_prob: float
-) -> Iterator[Tensor]:
-    """Yield the tables of each slab and each of its lists of weights; the next ones are being made meanwhile.
-
-    A yielded table is overwritten once the next one has been asked for.
-    """
-    makers = torch.get_num_threads() if membership.device.type == "cpu" else 1
-    largest = max(map(len, weights)) * len(membership) * _CONCEPTS_AT_ONCE
-    spaces = cycle(membership.new_empty((makers + 1, largest)))
-    jobs = ((membership[:, concepts], some, min_prob, next(spaces)) for concepts in slabs for some in weights)
-    with ThreadPoolExecutor(makers) as pool:
-        coming = deque(pool.submit(_tables, *job) for job in islice(jobs, makers))
-        while coming:
-            tables = coming.popleft().result()
-            coming.extend(pool.submit(_tables, *job) for job in islice(jobs, 1))
-            yield tables
-
-
-def _tables(membership: Tensor, weights: list[float], min_prob: float, space: Tensor) -> Tensor:
-    """Return log2(S + (1 - p + min_prob) / p) for each weight p, ``(weight x clip, concept)``, in ``space``."""
-    tables = space[: len(weights) * membership.numel()].view(len(weights), *membership.shape)
-    offsets = [(1.0 - weight + min_prob) / weight for weight in weights]
-    if membership.device.type == "cpu":  # numpy's vectorised log2 takes a quarter of the time of torch's
-        slab = np.ascontiguousarray(membership.numpy())
-        for table, offset in zip(tables.numpy(), offsets):
-            np.log2(np.add(slab, offset, out=table), out=table)
-    else:
-        for device_table, offset in zip(tables, offsets):
-            torch.add(membership, offset, out=device_table).log2_()
-    return tables.flatten(0, 1)
+def _log(slab: Tensor, offset: float) -> Tensor:
+    table = slab + offset
+    if table.device.type == "cpu":  # numpy's vectorised logarithm takes a third of the time of torch's
+        np.log(table.numpy(), out=table.numpy())
+        return table
+    return table.log_()
