@@ -1,22 +1,28 @@
-"""How long does soft_wpmi take for a layer, beside a plain loop over the layer's neurons?
+"""How long does soft_wpmi take for a layer, beside plain loops over the layer's neurons, and in how much memory?
 
-Prints one JSON object. ``python benchmarks/similarity.py [--neurons 3072 55296] [--repeats 3] [--loop-neurons N]``.
+``python -m benchmarks --only similarity``, or alone: ``python -m benchmarks.similarity`` prints one JSON object.
 
-The loop is written here from the equations of ``otoscope.describe.pmi``: for each neuron, the log-memberships of
-its top clips are computed and summed. Its time is proportional to the number of neurons; it is measured on
-``--loop-neurons`` of them (3072 unless told) and scaled where the layer has more, which the output says. Both
-include finding the top clips and the layer's marginal, and are checked to agree. The two take turns, so that both
-meet the same load of the machine.
+Two loops are written here from the equations of ``otoscope.describe.pmi``. Both find the top clips of all neurons at
+once and then take one neuron after the other: ``by_rank`` adds up its ranks one by one, as the equation is written;
+``by_neuron`` takes all its ranks in one tensor expression, as CLIP-Dissect's release does. A loop's time is
+proportional to the number of neurons; it is measured on ``loop_neurons`` of them and scaled where the layer has more.
+All are checked to agree and take turns, so that all meet the same load of the machine; on a busy machine, tensor
+operations that are divided among threads suffer most, so ``load`` (runnable processes) stands beside the times.
+
+Memory is the growth of the process's peak while a layer is scored, beyond the result itself, in a fresh process.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,19 +30,34 @@ from torch import Tensor
 from otoscope.describe.similarity import soft_wpmi
 
 TOP_K, A, MIN_PROB, P_START, P_END = 100, 10.0, 1e-7, 0.998, 0.97
+CLIPS, CONCEPTS, NEURONS, LOOP_NEURONS, REPEATS = 2000, 1000, (3072, 55296), 3072, 3
+BLOCKS = (1024, 4096, 16384)
 
 
-def loop(activations: Tensor, affinities: Tensor) -> Tensor:
+def by_rank(membership: Tensor, clips: Tensor, weights: Tensor) -> Tensor:
+    """Return a neuron's log-likelihoods ``(concept,)``, one rank after the other."""
+    total = torch.zeros(membership.shape[1])
+    for clip, weight in zip(clips.tolist(), weights.tolist()):
+        total += torch.log(1 + weight * (membership[clip] - 1) + MIN_PROB)
+    return total
+
+
+def by_neuron(membership: Tensor, clips: Tensor, weights: Tensor) -> Tensor:
+    """Return a neuron's log-likelihoods ``(concept,)``, all ranks at once."""
+    chosen = membership.gather(0, clips[:, None].expand(-1, membership.shape[1]))
+    return torch.log(1 + weights[:, None] * (chosen - 1) + MIN_PROB).sum(dim=0)
+
+
+LOOPS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"by_rank": by_rank, "by_neuron": by_neuron}
+
+
+def loop(activations: Tensor, affinities: Tensor, name: str) -> Tensor:
     """Return soft-WPMI ``(neuron, concept)``, one neuron after the other."""
     membership = torch.softmax(A * affinities, dim=1)
     best = activations.topk(TOP_K, dim=0).indices
     weights = P_START - torch.arange(TOP_K) / TOP_K * (P_START - P_END)
-    rows = []
-    for neuron in range(activations.shape[1]):
-        chosen = membership[best[:, neuron]]
-        rows.append(torch.log(1 + weights[:, None] * (chosen - 1) + MIN_PROB).sum(dim=0))
-    likelihood = torch.stack(rows)
-    return likelihood - (torch.logsumexp(likelihood, dim=0) - math.log(len(rows)))
+    found = torch.stack([LOOPS[name](membership, clips, weights) for clips in best.T])
+    return found - (torch.logsumexp(found, dim=0) - math.log(len(found)))
 
 
 def made_up(n_clips: int, n_concepts: int, n_neurons: int) -> tuple[Tensor, Tensor]:
@@ -46,54 +67,69 @@ def made_up(n_clips: int, n_concepts: int, n_neurons: int) -> tuple[Tensor, Tens
     return activations, 0.1 * torch.randn(n_clips, n_concepts, generator=generator)
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(work: Callable[..., object], *arguments: Any) -> float:
     """Return how long ``work`` takes."""
     start = time.perf_counter()
-    work()
+    work(*arguments)
     return time.perf_counter() - start
 
 
-def measure(
-    n_clips: int, n_concepts: int, n_neurons: int, loop_neurons: int, repeats: int
-) -> dict[str, object]:
-    """Return the times of both for one layer."""
+def layer(n_clips: int, n_concepts: int, n_neurons: int, loop_neurons: int, repeats: int) -> dict[str, Any]:
+    """Return the times for a layer of one size."""
     activations, affinities = made_up(n_clips, n_concepts, n_neurons)
     part = activations[:, : min(loop_neurons, n_neurons)].contiguous()
-    difference = (loop(part[:, :64], affinities) - soft_wpmi(part[:, :64], affinities)).abs().max()
-    ours, plain = [], []
+    scale = n_neurons / part.shape[1]
+    times: dict[str, list[float]] = {"soft_wpmi": [], **{name: [] for name in LOOPS}}
     for _ in range(repeats):
-        ours.append(seconds(lambda: soft_wpmi(activations, affinities)))
-        plain.append(seconds(lambda: loop(part, affinities)) * n_neurons / part.shape[1])
+        times["soft_wpmi"].append(seconds(soft_wpmi, activations, affinities))
+        for name in LOOPS:
+            times[name].append(scale * seconds(loop, part, affinities, name))
+    few = part[:, :64]
+    difference = max(
+        float((loop(few, affinities, name) - soft_wpmi(few, affinities)).abs().max()) for name in LOOPS
+    )
     return {
-        "clips": n_clips,
-        "concepts": n_concepts,
-        "neurons": n_neurons,
-        "soft_wpmi_s": {"min": min(ours), "median": statistics.median(ours)},
-        "loop_s": {"min": min(plain), "median": statistics.median(plain)},
-        "loop_neurons_measured": part.shape[1],
-        "ratio_of_minima": min(plain) / min(ours),
-        "ratio_of_medians": statistics.median(plain) / statistics.median(ours),
-        "largest_difference": float(difference),
+        "min_s": {name: min(found) for name, found in times.items()},
+        "median_s": {name: statistics.median(found) for name, found in times.items()},
+        "ratio": {name: min(times[name]) / min(times["soft_wpmi"]) for name in LOOPS},
+        "median_ratio": {
+            name: statistics.median(times[name]) / statistics.median(times["soft_wpmi"]) for name in LOOPS
+        },
+        "loop_neurons": part.shape[1],
+        "largest_difference": difference,
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=2000)
-    parser.add_argument("--concepts", type=int, default=1000)
-    parser.add_argument("--neurons", type=int, nargs="+", default=[3072, 55296])
-    parser.add_argument("--loop-neurons", type=int, default=3072)
-    parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
-    sizes = [
-        measure(given.clips, given.concepts, neurons, given.loop_neurons, given.repeats)
-        for neurons in given.neurons
-    ]
-    print(
-        json.dumps({"benchmark": "soft_wpmi", "threads": torch.get_num_threads(), "sizes": sizes}, indent=2)
-    )
+_MEMORY = """
+import resource, sys
+from benchmarks.similarity import made_up
+from otoscope.describe.similarity import soft_wpmi
+clips, concepts, neurons, block = map(int, sys.argv[1:])
+activations, affinities = made_up(clips, concepts, neurons)
+soft_wpmi(activations[:, :64], affinities)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+soft_wpmi(activations, affinities, block=block)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - 4 * concepts * neurons // 1024)
+"""
+
+
+def working_memory_mb(n_clips: int, n_concepts: int, n_neurons: int, block: int) -> float:
+    """Return by how much the peak grows beyond the result, in MB."""
+    sizes = [str(size) for size in (n_clips, n_concepts, n_neurons, block)]
+    done = subprocess.run([sys.executable, "-c", _MEMORY, *sizes], check=True, capture_output=True, text=True)
+    return float(done.stdout) / 1024
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Return times, ratios and memory for every size of layer."""
+    neurons, repeats = ((256,), 1) if quick else (NEURONS, REPEATS)
+    sizes = {f"neurons_{size}": layer(CLIPS, CONCEPTS, size, LOOP_NEURONS, repeats) for size in neurons}
+    largest = neurons[-1]
+    memory = {f"block_{block}": working_memory_mb(CLIPS, CONCEPTS, largest, block) for block in BLOCKS}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    given = {"clips": CLIPS, "concepts": CONCEPTS, "threads": torch.get_num_threads(), "load": load}
+    return {**given, **sizes, "working_memory_mb": memory}
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(measure(quick="--quick" in sys.argv[1:]), indent=2))

@@ -32,7 +32,7 @@ CLI_PAGE, README, PICTURE = (
     ROOT / "docs" / "images" / "report.png",
 )
 CHROMIUM = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-DEMO_BLOCK = re.compile(r"(?<=^```console\n\$ otoscope demo\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+DEMO_BLOCK = re.compile(r"(^```console\n\$ otoscope demo\n).*?(^```$)", re.MULTILINE | re.DOTALL)
 
 _HEAD = """# Commands
 
@@ -122,24 +122,39 @@ class _Given:
 
 
 def demo_output(folder: Path) -> str:
-    """Run the demo in ``folder`` and return what it prints, its time left out."""
+    """Run the demo in ``folder`` and return what it prints; ``...`` stands for its time and its longer table."""
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
         code = run(["demo", "--quiet"])
     if code:
         raise SystemExit(f"the demo ended with exit code {code}")
-    return re.sub(r"^\d+ s$", "... s", out.getvalue(), flags=re.MULTILINE)
+    timeless = re.sub(r"^\d+ s$", "... s", out.getvalue(), flags=re.MULTILINE)
+    return re.sub(r"^kind .*?(?=\n\n)", "...", timeless, flags=re.MULTILINE | re.DOTALL)
 
 
-def picture(page: Path, out: Path) -> None:
-    """Write what a desktop browser shows of the neurons of the report ``page``."""
+def telling_neuron(run: Path) -> tuple[str, int]:
+    """Return the layer and index of the best confirmed neuron of the output, whose class the page names beside it."""
+    import otoscope
+
+    opened = otoscope.open(run)
+    best = (
+        opened.descriptions().filter(layer="logits").sort("heldout_pearson", descending=True, nulls_last=True)
+    )
+    cards = [opened.neuron("logits", index) for index in best["index"].to_list()]
+    confirmed = [card.view.index for card in cards if card.view.verdict == "confirmed"]
+    return "logits", (confirmed or best["index"].to_list())[0]
+
+
+def picture(run: Path, out: Path) -> None:
+    """Write what a desktop browser shows of one neuron in the report of ``run``."""
     from playwright.sync_api import sync_playwright
 
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=found, args=CHROMIUM.split())
         view = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
-        view.goto(f"{page.resolve().as_uri()}#neurons")
+        layer, index = telling_neuron(run)
+        view.goto(f"{(run / 'report.html').resolve().as_uri()}#neuron/{layer}/{index}")
         view.wait_for_timeout(1500)
         view.screenshot(path=out)
         browser.close()
@@ -156,9 +171,10 @@ def main(names: list[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             said = demo_output(Path(folder))
             if "readme" in wanted:
-                README.write_text(DEMO_BLOCK.sub(lambda _: said, README.read_text(encoding="utf-8")), "utf-8")
+                text = README.read_text(encoding="utf-8")
+                README.write_text(DEMO_BLOCK.sub(lambda found: found[1] + said + found[2], text), "utf-8")
             if "picture" in wanted:
-                picture(Path(folder) / "otoscope-demo" / "classifier" / "report.html", PICTURE)
+                picture(Path(folder) / "otoscope-demo" / "classifier", PICTURE)
 
 
 if __name__ == "__main__":

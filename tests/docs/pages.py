@@ -48,7 +48,7 @@ def table_names(page: Path, heading: str | None = None) -> list[str]:
     if heading is not None:
         parts = re.split(r"^(#+ .+)$", text, flags=re.MULTILINE)
         text = parts[[part.lstrip("# ").strip() for part in parts].index(heading) + 1]
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.lstrip().startswith("| `")]
     return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
 
 

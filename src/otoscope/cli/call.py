@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import traceback
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import typer
 
@@ -22,7 +23,7 @@ def call(name: str, target: str, arguments: list[str]) -> int:
     quiet = "--quiet" in arguments
     with ExitStack() as stack:
         stack.enter_context(shown(not quiet))
-        _log_to_stderr(logging.ERROR if quiet else logging.WARNING)
+        stack.enter_context(_logged_to_stderr(logging.ERROR if quiet else logging.WARNING))
         try:
             code = app(arguments, prog_name=f"otoscope {name}", standalone_mode=False)
         except OtoscopeError as error:
@@ -41,12 +42,20 @@ def _app(function: object) -> typer.Typer:
     return app
 
 
-def _log_to_stderr(level: int) -> None:
+@contextmanager
+def _logged_to_stderr(level: int) -> Iterator[None]:
+    """Send the package's messages to stderr while a command runs, and leave logging as it was."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("otoscope: %(message)s"))
     logger = logging.getLogger("otoscope")
-    logger.handlers[:] = [handler]
+    before = logger.level
+    logger.addHandler(handler)
     logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _explain(error: OtoscopeError) -> int:

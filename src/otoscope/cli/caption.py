@@ -24,6 +24,7 @@ def caption(
     dry_run: options.DryRun = False,
 ) -> None:
     """Put the sounds of a run into words; captions that contain the label are marked circular."""
+    from otoscope.caption import open_captioner
     from otoscope.caption.stage import CaptionConfig
     from otoscope.caption.stage import caption as run_stage
     from otoscope.data.reopen import reopen
@@ -32,6 +33,7 @@ def caption(
     opened = open_run(run)
     config = options.configured(CaptionConfig, None, captioner=f"file:{captions}" if captions else by)
     if dry_run:
+        open_captioner(config.captioner)
         print_json({"run": run, "config": config.model_dump(mode="json")})
         return
     name = run_stage(opened, reopen(opened), config)

@@ -48,7 +48,7 @@ def get(
 
 
 @data.command("list")
-def list_downloads(json: options.Json = False) -> None:
+def list_downloads(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """List what can be downloaded, with its licence."""
     from otoscope.data.official import DOWNLOADS
 
@@ -71,6 +71,7 @@ def show(
     split: options.Split = None,
     limit: options.Limit = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show what a collection holds: clips, groups, folds, classes."""
     clips = options.open_clips(data, folds, split, limit)

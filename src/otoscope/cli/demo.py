@@ -13,7 +13,7 @@ from otoscope.cli.output import aligned, print_json, print_lines
 
 def demo(
     out: Annotated[str, typer.Option(help="folder for the two runs and their pages")] = "otoscope-demo",
-    sounds: Annotated[int, typer.Option(help="how many sounds to synthesise")] = 240,
+    sounds: Annotated[int, typer.Option(help="how many sounds to synthesise")] = 192,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -9,6 +9,7 @@ import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import aligned, print_json, print_lines
+from otoscope.errors import UnknownNameError
 
 
 def dissect(
@@ -29,6 +30,8 @@ def dissect(
         str | None, typer.Option(help="acoustic, sounds, labels, file:PATH, joined by +")
     ] = None,
     function: Annotated[str | None, typer.Option(help="similarity function")] = None,
+    pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
+    channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
     max_mb: Annotated[float | None, typer.Option(help="largest report")] = None,
     no_audio: Annotated[bool, typer.Option("--no-audio", help="report without sound")] = False,
     folds: options.Folds = None,
@@ -36,6 +39,12 @@ def dissect(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="STAGE.KEY=VALUE", help="any other setting of record, describe or report"
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,16 +58,31 @@ def dissect(
     clips = options.open_clips(data, folds, split, limit)
     network = options.open_network(model, device)
     captioner = f"file:{captions}" if captions else by
+    stage = by_stage(settings or [])
     run = run_all(
         network,
         clips,
         options.path(out),
         captioner=captioner,
-        recording=options.configured(RecordConfig, None, layers=tuple(layers) if layers else None, seed=seed),
-        describing=options.configured(
-            DescribeConfig, None, encoder=encoder, concepts=concepts, function=function, seed=seed
+        recording=options.configured(
+            RecordConfig,
+            stage["record"],
+            layers=tuple(layers) if layers else None,
+            pooling=pooling,
+            channels=channels,
+            seed=seed,
         ),
-        reporting=options.configured(ReportConfig, None, max_mb=max_mb, audio=False if no_audio else None),
+        describing=options.configured(
+            DescribeConfig,
+            stage["describe"],
+            encoder=encoder,
+            concepts=concepts,
+            function=function,
+            seed=seed,
+        ),
+        reporting=options.configured(
+            ReportConfig, stage["report"], max_mb=max_mb, audio=False if no_audio else None
+        ),
     )
     rows = summary(run)
     if json:
@@ -70,6 +94,23 @@ def dissect(
     print_lines(
         ["", f"{run.root / 'report.html'}  ({time.perf_counter() - started:.0f} s, {failed} clips failed)"]
     )
+
+
+def by_stage(settings: list[str]) -> dict[str, list[str]]:
+    """Return ``STAGE.KEY=VALUE`` settings by stage, without the stage.
+
+    Raises
+    ------
+    UnknownNameError
+        If one names no stage.
+    """
+    found: dict[str, list[str]] = {"record": [], "describe": [], "report": []}
+    for setting in settings:
+        stage, _, rest = setting.partition(".")
+        if stage not in found:
+            raise UnknownNameError.of("stage", stage, found, "Expected --set STAGE.KEY=VALUE.")
+        found[stage].append(rest)
+    return found
 
 
 def summary(run: object) -> list[dict[str, object]]:

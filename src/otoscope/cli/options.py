@@ -58,6 +58,8 @@ def configured(
 ) -> Config:
     """Return a config from a base, options (those that are None keep the base) and ``KEY=VALUE`` settings.
 
+    ``KEY.INNER=VALUE`` sets one entry of a setting that holds several, such as ``parameters.top_k=50``.
+
     Raises
     ------
     InputError
@@ -68,13 +70,27 @@ def configured(
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"expected --set KEY=VALUE, got {setting!r}")
-        values[key.strip()] = _parsed(kind, key.strip(), value)
+        outer, dot, inner = key.strip().partition(".")
+        if dot:
+            values[outer] = {**values.get(outer, {}), inner: number_or_text(value)}
+        else:
+            values[outer] = _parsed(kind, outer, value)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         raise InputError(f"{where}: {first['msg']}. Settings: {', '.join(kind.model_fields)}") from error
+
+
+def number_or_text(text: str) -> int | float | str:
+    """Return ``text`` as the number that it writes, else as it is."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _parsed(kind: type[BaseModel], key: str, value: str) -> Any:

@@ -25,6 +25,7 @@ def planted(
         str | None, typer.Option(help="table of descriptions; the only one by default")
     ] = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Planted concepts recovered by kind and strength, by chance, and names given to neurons without a rule."""
     from otoscope.store.run import open_run
@@ -46,6 +47,7 @@ def last_layer(
     encoder: Annotated[list[str] | None, typer.Option(help="text encoders: lexical, st:NAME_OR_PATH")] = None,
     concepts: Annotated[str, typer.Option(help="the classes among other names")] = "labels+sounds",
     json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Output neurons named rightly among many names, for each caption source, encoder and function, with chance."""
     from otoscope.data.reopen import reopen

@@ -72,23 +72,14 @@ def _apart(settings: list[str]) -> tuple[list[str], dict[str, Any]]:
     """Return the training's own settings, and the architecture's as numbers where they are numbers."""
     own = [one for one in settings if not one.startswith("option.")]
     pairs = [one.removeprefix("option.").partition("=") for one in settings if one.startswith("option.")]
-    return own, {key: _number(value) for key, _, value in pairs}
-
-
-def _number(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return own, {key: options.number_or_text(value) for key, _, value in pairs}
 
 
 def _lines(account: dict[str, Any]) -> list[str]:
     test = account.get("test")
     if not test:
         return ["no test part: name one by --test-folds or --test-split"]
-    low, high = test["interval"]
+    low, high = test["accuracy_95"]
     interval = f"95 % interval over groups {low:.3f} to {high:.3f}"
     share = f"test accuracy {test['accuracy']:.3f} ({interval}), {test['n_clips']} clips"
-    return [share, *aligned(sorted(test["per_class"].items()), ["class", "accuracy"])]
+    return [share, *aligned(sorted(test["class_accuracy"].items()), ["class", "accuracy"])]

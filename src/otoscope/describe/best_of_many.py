@@ -13,6 +13,10 @@ tested against the marginal of the *other* neurons, which stays as observed: the
 ``lam = 1`` the score is a rising function of that statistic, so it is the same test; and were the marginal dealt
 along, every neuron of a small layer would own some concept in every deal and nothing could stand out.
 
+Calibration: 200 null neurons that share source effects of 0.6, 0.9 or 2 s.d., 60 concepts, captions with class and
+source effects, the sources of ESC-10: 4.1 to 5.7 % have p <= .05 under each of the five functions (10 worlds); dealing
+single clips instead gives 6 to 11 % (``wpmi``) and 9 to 23 % (``cos``). The tests repeat it in small.
+
 Reference: P. Westfall, S. Young, "Resampling-Based Multiple Testing", 1993 (the maximum statistic).
 """
 

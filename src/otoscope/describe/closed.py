@@ -28,7 +28,6 @@ ICML 2024, section 3.1 (module A, DB).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,73 +35,15 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from otoscope.describe.clipwise import Clipwise, Side, sides, validate
 from otoscope.describe.config import DescribeConfig
-from otoscope.describe.halves import halves
 from otoscope.describe.held_out import HeldOut, another_neuron, score_descriptions
 from otoscope.describe.layer import Layer, usable
 from otoscope.describe.naming import Named, name_neurons
-from otoscope.errors import InputError
 from otoscope.metrics.multiple_testing import NULLS, benjamini_hochberg
 from otoscope.metrics.permutation import attainable_p, donor_maps
 
-POLES = {"high": 1.0, "low": -1.0}
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Clipwise:
-    """What is known of the clips, in the order of the activations' rows.
-
-    Attributes
-    ----------
-    affinities : array (clip, concept)
-        Describing affinities; a row of NaN is a clip without caption.
-    concepts : sequence of str
-        Names of the columns.
-    groups : array (clip,)
-        Unit that is split, dealt and drawn whole.
-    strata : array (clip,), optional
-        Permutations stay within one.
-    scoring : array (clip, concept), optional
-        Affinities of another family that score; the describing ones where not given (flagged).
-    flags : tuple of str
-        True of every neuron.
-    """
-
-    affinities: NDArray[Any]
-    concepts: Sequence[str]
-    groups: NDArray[Any]
-    strata: NDArray[Any] | None = None
-    scoring: NDArray[Any] | None = None
-    flags: tuple[str, ...] = ()
-
-    def take(self, rows: NDArray[np.int64]) -> Clipwise:
-        """Return the same of some clips."""
-        strata = None if self.strata is None else self.strata[rows]
-        scoring = None if self.scoring is None else self.scoring[rows]
-        return replace(
-            self, affinities=self.affinities[rows], groups=self.groups[rows], strata=strata, scoring=scoring
-        )
-
-
-@dataclass(frozen=True)
-class Side:
-    """The describing or the scoring clips.
-
-    Attributes
-    ----------
-    rows : array of int64 (clip,)
-        Their rows in the activations.
-    clips : Clipwise
-        What is known of them.
-    """
-
-    rows: NDArray[np.int64]
-    clips: Clipwise
-
-    def of(self, layer: Layer, pole: str) -> Layer:
-        """Return the layer on these clips at one pole."""
-        return replace(layer, rows=torch.from_numpy(self.rows).to(layer.rows.device), sign=POLES[pole])
 
 
 def identify(
@@ -141,9 +82,9 @@ def identify(
     EmptyDataError
         If no clip is usable.
     """
-    _validate(activations, clips)
-    whole, _ = usable(activations, _all_affinities(clips), config.block)
-    describing, scoring = _sides(whole.rows.cpu().numpy(), clips, config)
+    validate(clips)
+    whole, _ = usable(activations, clips.all_affinities(), config.block)
+    describing, scoring = sides(whole.rows.cpu().numpy(), clips, config)
     donors = _donors(describing, config)
     everyone = np.ones(activations.shape[1], dtype=np.bool_)
     poles = {"high": everyone, "low": _signed(whole) if signed is None else np.asarray(signed)}
@@ -266,14 +207,6 @@ def _flags(named: Named, clips: Clipwise, config: DescribeConfig) -> list[str]:
     return [";".join(name for name, mask in given.items() if mask[neuron]) for neuron in range(len(nobody))]
 
 
-def _sides(rows: NDArray[np.int64], clips: Clipwise, config: DescribeConfig) -> tuple[Side, Side]:
-    if config.same_clips:
-        everything = Side(rows, clips.take(rows))
-        return everything, everything
-    describing, scoring = (rows[part] for part in halves(clips.groups[rows], config.split, config.seed))
-    return Side(describing, clips.take(describing)), Side(scoring, clips.take(scoring))
-
-
 def _donors(side: Side, config: DescribeConfig) -> NDArray[np.int64] | None:
     if not config.permutations:
         return None
@@ -282,24 +215,3 @@ def _donors(side: Side, config: DescribeConfig) -> NDArray[np.int64] | None:
 
 def _signed(layer: Layer) -> Mask:
     return np.concatenate([(layer.columns(some).amin(dim=0) < 0).cpu().numpy() for some in layer.blocks()])
-
-
-def _all_affinities(clips: Clipwise) -> NDArray[Any]:
-    return (
-        clips.affinities
-        if clips.scoring is None
-        else np.concatenate([clips.affinities, clips.scoring], axis=1)
-    )
-
-
-def _validate(activations: Any, clips: Clipwise) -> None:
-    n_clips, n_concepts = clips.affinities.shape
-    if len(clips.concepts) != n_concepts:
-        raise InputError(f"{n_concepts} columns of affinities but {len(clips.concepts)} concepts")
-    if clips.scoring is not None and clips.scoring.shape != clips.affinities.shape:
-        raise InputError(
-            f"scoring affinities must be of the same clips and concepts, {clips.affinities.shape}, "
-            f"got {clips.scoring.shape}"
-        )
-    if len(clips.groups) != n_clips:
-        raise InputError(f"expected one group a clip, got {len(clips.groups)} for {n_clips} clips")

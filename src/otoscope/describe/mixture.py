@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_GRID = 300
+_GRID = 64
 _MOST_NODES = 16
 
 
@@ -69,6 +69,9 @@ def mixture(offsets: Floats, lowest: float, highest: float, bound: float) -> Mix
     (True, True)
     """
     distinct, place = np.unique(offsets, return_inverse=True)
+    exact = Mixture(distinct, np.eye(len(distinct))[place], np.zeros(len(offsets)), 0.0)
+    if len(distinct) == 1:
+        return exact
     values = _range(distinct, lowest, highest)
     target = np.log(values[:, None] + distinct)  # (value, offset)
     for n_nodes in range(1, min(len(distinct), _MOST_NODES)):
@@ -78,7 +81,7 @@ def mixture(offsets: Floats, lowest: float, highest: float, bound: float) -> Mix
         error = float(np.abs(basis @ fit - target).max(axis=0)[place].sum())
         if error <= bound:
             return Mixture(nodes, fit[:-1].T[place], fit[-1][place], error)
-    return Mixture(distinct, np.eye(len(distinct))[place], np.zeros(len(offsets)), 0.0)
+    return exact
 
 
 def _range(offsets: Floats, lowest: float, highest: float) -> Floats:

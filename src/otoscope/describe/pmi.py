@@ -27,13 +27,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from otoscope.describe.cores import on_all_cores
 from otoscope.describe.mixture import Mixture, mixture
 from otoscope.describe.ranked import top_ranked
 
-_CONCEPTS_AT_ONCE = 64
-_NEURONS_AT_ONCE = 2048
-_LEAST_WEIGHT = 1e-30
-"""Stands for a weight of 0: far below what a sum of two numbers can show."""
+_CONCEPTS_AT_ONCE, _NEURONS_AT_ONCE = 64, 2048
+"""Width of a slab, and neurons summed in one call: a table of 2,000 clips and a block of sums stay in the cache."""
+_LEAST = 1e-30
+"""Stands for a weight or an offset of 0: far below what a sum of two numbers can show."""
 
 
 def rank_weights(k: int, p_start: float, p_end: float) -> Tensor:
@@ -74,7 +75,7 @@ class PmiScorer:
         from row ``donors[permutation, i]``."""
         ranked = evidence if donors is None else donors[:, evidence.long()].flatten(0, 1).to(torch.int32)
         found = log_likelihood(ranked, self.membership, self.mixed)
-        found += float(self.weights.clamp_min(_LEAST_WEIGHT).log().sum())
+        found += float(self.weights.clamp_min(_LEAST).log().sum())
         return found if donors is None else found.view(len(donors), len(evidence), -1)
 
     def ranked(self, evidence: Tensor) -> Tensor:
@@ -84,8 +85,8 @@ class PmiScorer:
     @cached_property
     def mixed(self) -> Mixture:
         """The ranks' logarithms as mixtures, good to the rounding of their sum."""
-        weights = self.weights.clamp_min(_LEAST_WEIGHT)
-        offsets = ((1 - weights + self.min_prob) / weights).numpy()
+        weights = self.weights.clamp_min(_LEAST)
+        offsets = ((1 - weights + self.min_prob) / weights).clamp_min(_LEAST).numpy()
         low, high = self.membership.aminmax()
         bound = 4 * torch.finfo(self.membership.dtype).eps * len(weights)
         return mixture(offsets, float(low), float(high), bound)
@@ -108,17 +109,20 @@ def log_likelihood(ranked: Tensor, membership: Tensor, mixed: Mixture) -> Tensor
     Tensor (neuron, concept)
     """
     shares = torch.from_numpy(mixed.shares).to(membership)  # (k, node)
-    blocks = ranked.split(_NEURONS_AT_ONCE)
+    blocks = torch.split(ranked, _NEURONS_AT_ONCE)
     of_rank = [share.expand(blocks[0].shape).contiguous() for share in shares.T]
     out = membership.new_empty((len(ranked), membership.shape[1]))
-    for start in range(0, membership.shape[1], _CONCEPTS_AT_ONCE):
+
+    def fill(start: int) -> None:
         slab = membership[:, start : start + _CONCEPTS_AT_ONCE].contiguous()
         total = out.new_full((len(ranked), slab.shape[1]), float(mixed.constants.sum()))
         for node, weights in zip(mixed.nodes.tolist(), of_rank, strict=True):
             table = _log(slab, node)
-            for rows, part in zip(blocks, total.split(_NEURONS_AT_ONCE), strict=True):
+            for rows, part in zip(blocks, torch.split(total, _NEURONS_AT_ONCE), strict=True):
                 part += embedding_bag(rows, table, mode="sum", per_sample_weights=weights[: len(rows)])
         out[:, start : start + _CONCEPTS_AT_ONCE] = total
+
+    on_all_cores(fill, range(0, membership.shape[1], _CONCEPTS_AT_ONCE), membership.device)
     return out
 
 

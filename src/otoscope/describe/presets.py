@@ -34,7 +34,7 @@ def preset(name: str, **changes: Any) -> DescribeConfig:
     >>> preset("and-2024", function="wpmi").affinity
     'softmax'
     """
-    base: DescribeConfig = lookup(PRESETS, name, room="describe", kind="preset")()
+    base: DescribeConfig = lookup(PRESETS, name, room="presets", kind="preset")()
     return DescribeConfig.model_validate({**base.model_dump(), **changes})
 
 

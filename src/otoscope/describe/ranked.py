@@ -8,14 +8,13 @@ integer, and the result is the same on every device.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from torch import Tensor
 
-_KEYS_AT_ONCE, _KEYS_AT_ONCE_ON_DEVICE = 2**15, 2**24
-"""Sort keys (8 bytes each) held at a time: few enough for a processor's cache and for torch not to start threads of
-its own; as many as keep an accelerator busy."""
+from otoscope.describe.cores import on_all_cores
+
+_KEYS_AT_ONCE, _KEYS_AT_ONCE_ON_DEVICE = 2**17, 2**24
+"""Sort keys (8 bytes each) held at a time: few enough for a processor's cache; enough to keep an accelerator busy."""
 
 
 def tie_order(n_clips: int, seed: int) -> Tensor:
@@ -60,17 +59,15 @@ def top_ranked(activations: Tensor, k: int, order: Tensor) -> Tensor:
     tie_rank = torch.empty_like(order)
     tie_rank[order] = torch.arange(n_clips, device=order.device)
     best = torch.empty((n_neurons, k), dtype=torch.int32, device=activations.device)
-    on_processor = activations.device.type == "cpu"
-    step = max(16, (_KEYS_AT_ONCE if on_processor else _KEYS_AT_ONCE_ON_DEVICE) // n_clips)
+    at_once = _KEYS_AT_ONCE if activations.device.type == "cpu" else _KEYS_AT_ONCE_ON_DEVICE
+    step = max(16, at_once // n_clips)
 
     def rank(start: int) -> None:
         keys = _sort_keys(activations[:, start : start + step], tie_rank)
         highest = keys.topk(k, dim=1).values.bitwise_and_(0xFFFFFFFF)
         best[start : start + step] = order[highest]
 
-    # topk runs on one core, whatever number torch may use
-    with ThreadPoolExecutor(torch.get_num_threads() if on_processor else 1) as pool:
-        list(pool.map(rank, range(0, n_neurons, step)))
+    on_all_cores(rank, range(0, n_neurons, step), activations.device)
     return best
 
 

@@ -221,6 +221,21 @@ def layer_prior(
     return like(gather_prior(layer, build(bound, seed), bound.shape[1]).value(), activations)
 
 
+def scores(
+    build: Build, activations: Array, affinities: Array, *, block: int | None = None, seed: int = 0
+) -> Array:
+    """Return the scores ``(neuron, concept)`` of any similarity function, ours or another package's.
+
+    Parameters
+    ----------
+    build : callable
+        What a row of :data:`otoscope.describe.SIMILARITIES` gives for its parameters.
+    activations, affinities, block, seed
+        See :func:`cos`.
+    """
+    return _run(build, activations, affinities, None, block, seed)
+
+
 def _run(
     build: Build, activations: Array, affinities: Array, prior: Array | None, block: int | None, seed: int
 ) -> Array:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from otoscope.data import reopen
 from otoscope.data.clips import Clips
 from otoscope.describe.affinity import as_affinity, cosine_affinity
-from otoscope.describe.closed import Clipwise, identify, with_q
+from otoscope.describe.clipwise import Clipwise
+from otoscope.describe.closed import identify, with_q
 from otoscope.describe.config import DescribeConfig
 from otoscope.errors import UnknownNameError
 from otoscope.language import TextEncoder, concept_set, remember, text_encoder
@@ -186,7 +187,7 @@ def _sources(run: Run, config: DescribeConfig, clips: Clips | None, encoder: Tex
     captions = run.table("captions", config.captions)[0]
     scoring = run.table("captions", config.score_captions)[0] if config.score_captions else captions
     labelled = clips
-    if labelled is None and "labels" in config.concepts:
+    if labelled is None and any(part.partition(":")[0] == "labels" for part in config.concepts.split("+")):
         labelled = reopen.reopen(run)
     words = concept_set(config.concepts, labelled)
     return Sources(captions, scoring, words, remember(encoder or text_encoder(config.encoder)))

@@ -7,8 +7,9 @@ Definitions.
 - *pooled null*: B permutations of each of T neurons cannot give p below 1 / (B + 1) neuron by neuron, which no
   correction over T survives. Each neuron's statistics are standardised by its own permutations, and the T x B
   standardised values form one null: p = (b + 1) / (T B + 1). Needs the nulls to have the same shape.
-- *tail*: the highest tenth of a neuron's own null is continued by a generalised Pareto distribution, fitted by
-  probability-weighted moments; its shape is kept in [0, 0.5] (exponential or heavier), which can only raise p.
+- *tail*: the highest tenth (at least 25 values) of a neuron's own null is continued by a generalised Pareto
+  distribution, fitted by probability-weighted moments; its shape is kept in [0, 0.5] (exponential or heavier), which
+  can only raise p.
 
 Conventions: higher statistics are more extreme; NaN in, NaN out, and not counted among the m tests. A null value is
 standardised by the mean and spread of the *other* permutations, so that it stands exactly where the observed one
@@ -28,7 +29,7 @@ from otoscope.errors import InputError
 from otoscope.metrics.classification import Floats
 from otoscope.metrics.permutation import permutation_p
 
-_TAIL_SHARE = 0.1
+_TAIL_SHARE, _LEAST_TAIL = 0.1, 25
 _LEAST_PERMUTATIONS = 3
 
 
@@ -115,14 +116,14 @@ def tail_p(observed: Floats, null: Floats) -> NDArray[np.float64]:
     """
     _validate(observed, null)
     n = len(null)
-    n_tail = max(2, int(_TAIL_SHARE * n))
+    n_tail = min(n - 1, max(_LEAST_TAIL, int(_TAIL_SHARE * n)))
     rising = np.sort(null, axis=0)
     threshold = (rising[n - n_tail] + rising[n - n_tail - 1]) / 2
     shape, scale = _pareto(rising[n - n_tail :] - threshold)
     excess = np.maximum(observed - threshold, 0)
     fitted = n_tail / n * _pareto_survival(excess, shape, scale)
     beyond = (null >= observed).sum(axis=0)
-    p = np.where(beyond >= 10, (beyond + 1) / (n + 1), np.minimum(fitted, (beyond + 1) / (n + 1)))
+    p = np.where(beyond >= 10, (beyond + 1) / (n + 1), fitted)
     return np.where(np.isnan(observed), np.nan, p)
 
 

@@ -29,11 +29,11 @@ Smyth, "Permutation P-values Should Never Be Zero", 2010.
 from __future__ import annotations
 
 from collections import Counter
-from math import lgamma
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from otoscope.errors import EmptyDataError, InputError
 from otoscope.metrics.classification import Floats
@@ -55,7 +55,7 @@ def validate(groups: NDArray[Any], strata: NDArray[Any] | None) -> None:
     if len(pairs) > group.max() + 1:
         split = groups[group == np.bincount(pairs[:, 0]).argmax()][0]
         raise InputError(
-            f"group {split!r} lies in more than one stratum, so it cannot be moved whole. Use strata that are "
+            f"group {str(split)!r} lies in more than one stratum, so it cannot be moved whole. Use strata that are "
             "constant within groups, or finer groups"
         )
 
@@ -97,7 +97,7 @@ def donor_maps(
     return np.stack([_deal(group, sizes, bins, rng) for _ in range(n_permutations)])
 
 
-def permutation_p(observed: Floats, null: Floats) -> NDArray[np.float64]:
+def permutation_p(observed: Floats, null: Floats, smallest: float = 0.0) -> NDArray[np.float64]:
     """Return p = (b + 1) / (B + 1), for statistics where higher is more extreme.
 
     Parameters
@@ -105,6 +105,8 @@ def permutation_p(observed: Floats, null: Floats) -> NDArray[np.float64]:
     observed : array (...)
         NaN gives NaN.
     null : array (permutation, ...)
+    smallest : float
+        From :func:`attainable_p`: where few deals exist, chance may draw the observed one too seldom.
 
     Examples
     --------
@@ -113,7 +115,7 @@ def permutation_p(observed: Floats, null: Floats) -> NDArray[np.float64]:
     """
     if len(null) == 0:
         raise EmptyDataError("a permutation p-value needs at least one permutation")
-    p = (1 + (null >= observed).sum(axis=0)) / (len(null) + 1)
+    p = np.maximum((1 + (null >= observed).sum(axis=0)) / (len(null) + 1), smallest)
     return np.where(np.isnan(observed), np.nan, p)
 
 
@@ -149,13 +151,13 @@ def attainable_p(
         raise InputError(f"expected one row of content a clip, got {len(content)} for {len(groups)}")
     group = _codes(groups)
     row = np.unique(content, axis=0, return_inverse=True)[1].reshape(-1)
-    bins = _bins(group, np.bincount(group), strata, min_groups)
-    makeup = [_makeup(row[group == one]) for one in range(len(bins))]
-    log_deals = sum(_log_orders(row[group == one]) for one in range(len(bins)))
-    for one in np.unique(bins):
-        counts = Counter(makeup[index] for index in np.flatnonzero(bins == one))
-        log_deals += lgamma(sum(counts.values()) + 1) - sum(lgamma(n + 1) for n in counts.values())
-    return float(np.exp(-log_deals))
+    sizes = np.bincount(group)
+    bins = _bins(group, sizes, strata, min_groups)
+    pairs, counts = np.unique(np.stack([group, row], axis=1), axis=0, return_counts=True)
+    alike = Counter(zip(bins.tolist(), _makeup(pairs, counts, sizes)))
+    within = _log_factorials(sizes) - _log_factorials(counts)
+    between = _log_factorials(np.bincount(bins)) - _log_factorials(np.array(list(alike.values())))
+    return float(np.exp(-within - between))
 
 
 def _codes(values: NDArray[Any]) -> NDArray[np.int64]:
@@ -209,11 +211,17 @@ def _deal(
     return np.asarray(shuffled[first[donor] + place % sizes[donor]], dtype=np.int64)
 
 
-def _makeup(rows: NDArray[np.int64]) -> tuple[tuple[int, float], ...]:
-    """Return what a group is made of, whatever its size: each content with its share."""
-    return tuple((row, round(n / len(rows), 9)) for row, n in sorted(Counter(rows.tolist()).items()))
+def _makeup(
+    pairs: NDArray[np.int64], counts: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> list[tuple[bytes, bytes]]:
+    """Return what each group is made of, whatever its size: its contents and their shares, comparable."""
+    share = np.round(counts / sizes[pairs[:, 0]], 9)
+    ends = np.searchsorted(pairs[:, 0], np.arange(1, len(sizes)))
+    return [
+        (contents.tobytes(), shares.tobytes())
+        for contents, shares in zip(np.split(pairs[:, 1], ends), np.split(share, ends))
+    ]
 
 
-def _log_orders(rows: NDArray[np.int64]) -> float:
-    """Return the logarithm of the number of orders of a group's clips that can be told apart."""
-    return lgamma(len(rows) + 1) - sum(lgamma(n + 1) for n in Counter(rows.tolist()).values())
+def _log_factorials(numbers: NDArray[np.int64]) -> float:
+    return float(gammaln(numbers + 1).sum())

@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 import logging
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -240,4 +240,5 @@ def _test(
     targets = np.asarray(part.targets(config.label_set), np.int64)[heard]
     groups = part.table["group"].filter(pl.Series(heard)).to_list()
     result = scores(logits[heard], targets, groups, model.classes, config.seed)
-    return {**result, "failures": [asdict(one) for one in failures]}
+    in_collection = [replace(one, row=int(parts.test[one.row])) for one in failures]
+    return {**result, "failures": [asdict(one) for one in in_collection]}

@@ -1,7 +1,7 @@
 """The ranked clips as sound: each once, in the run folder, so that a report needs no dataset.
 
-MP3 at the clip's own rate, at most 32 kHz, mixed to one channel, 64 kbit/s; longer clips are cut after
-``evidence_max_s``. A clip already written is not written again.
+MP3 mixed to one channel, at the clip's own rate or the next that MP3 offers, at most 32 kHz; longer clips are cut
+after ``evidence_max_s``. A clip already written is not written again.
 """
 
 from __future__ import annotations

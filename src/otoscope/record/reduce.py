@@ -206,10 +206,13 @@ def _reduce_group(
         grid = grid[..., frames[0] : frames[1]]
     found = pooling.passes(grid, wanted.pooling, wanted.counts)
     pooled = found.pooled if tokens is None else tokens
+    seconds = geometry.offset_s + geometry.stride_s * at.float()
+    if geometry.n_time == 1:
+        seconds = torch.full_like(seconds, torch.nan)  # a layer without time has no peak in time
     heard = _Heard(
         grid,
         found.traces,
-        geometry.offset_s + geometry.stride_s * at.float(),
+        seconds,
         starts,
         geometry,
         wanted.n_bins,

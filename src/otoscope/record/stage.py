@@ -31,6 +31,15 @@ from otoscope.work import blocks, local
 logger = logging.getLogger(__name__)
 
 STAGE, VERSION = "record", 1
+_OUTPUTS = (
+    "clips.parquet",
+    "events.parquet",
+    "neurons.parquet",
+    "evidence",
+    "activations",
+    "counts",
+    "positions.zarr",
+)
 
 
 def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfig | None = None) -> Run:
@@ -95,7 +104,7 @@ def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfi
         "evidence_clips_shortened": shortened,
         "layers_left_out": left_out_layers,
     }
-    outputs = ["clips.parquet", "neurons.parquet", "evidence"]
+    outputs = [one for one in _OUTPUTS if (run.root / one).exists()]
     runs.commit_stage(run, STAGE, VERSION, config.identity(), _inputs(identity), outputs, counted)
     shutil.rmtree(job.summaries)
     run.log(STAGE, seconds=time.perf_counter() - started, **counted)

@@ -126,7 +126,13 @@ def load(path: Path, row: int, sample_rate: int, *, sound: bool = True) -> Asset
 
 
 def choose(
-    root: Path, ranks: Mapping[int, int], ids: Mapping[int, str], *, sample_rate: int, room_bytes: int, audio: bool
+    root: Path,
+    ranks: Mapping[int, int],
+    ids: Mapping[int, str],
+    *,
+    sample_rate: int,
+    room_bytes: int,
+    audio: bool,
 ) -> Assets:
     """Return the assets that fit into ``room_bytes``.
 

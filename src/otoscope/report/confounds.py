@@ -71,11 +71,13 @@ def layer_confounds(
     """Return ``{measure: (r (neuron,), n)}`` for a recorded layer.
 
     At most ``MAX_CLIPS`` clips are used, evenly spaced over the rows. Neurons are read in blocks of columns, so
-    memory is O(clip x 512).
+    memory is O(clip x 512). A run that keeps no pooled activations gives NaN over 0 clips.
     """
     n_clips = run.clips().height
     rows = np.unique(np.linspace(0, n_clips - 1, min(n_clips, MAX_CLIPS)).astype(np.int64))
     width = run.layer(layer).n_neurons
+    if not run.has_activations(layer):
+        return {name: (np.full(width, np.nan), 0) for name in measures}
     found: dict[str, list[Array]] = {name: [] for name in measures}
     counts = dict.fromkeys(measures, 0)
     for first in range(0, width if measures else 0, _COLUMNS):

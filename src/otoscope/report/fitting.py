@@ -168,7 +168,11 @@ def size_notes(dropped: Dropped, full_ranks: int, limit_bytes: int) -> tuple[str
     if dropped.n_ranks:
         notes.append(f"The lowest {dropped.n_ranks} ranks of clips of each neuron are not shown, {limit}.")
     if dropped.n_sounds:
-        kept = f"every clip up to rank {full_ranks} can be played" if full_ranks else "rank 1 is not complete either"
+        kept = (
+            f"every clip up to rank {full_ranks} can be played"
+            if full_ranks
+            else "rank 1 is not complete either"
+        )
         notes.append(f"{dropped.n_sounds:,} clips of the lowest ranks are without sound, {limit}; {kept}.")
     if dropped.n_pictures:
         notes.append(f"{dropped.n_pictures:,} clips of the lowest ranks are without picture, {limit}.")

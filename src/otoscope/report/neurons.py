@@ -116,7 +116,9 @@ def neuron_view(layer: LayerData, row: Mapping[str, Any], *, alpha: float, n_cli
         share_positive=number(row["share_positive"]),
         descriptions=tuple(sorted(found, key=lambda one: POLES.index(one.pole))),
         top=() if row["dead"] else ranked_clips(layer, "top", index, n_clips),
-        bottom=() if row["dead"] else ranked_clips(layer, "bottom", index, n_clips if row["signed"] else -(-n_clips // 2)),
+        bottom=()
+        if row["dead"]
+        else ranked_clips(layer, "bottom", index, n_clips if row["signed"] else -(-n_clips // 2)),
         histogram=_histogram(layer.evidence, index),
         confounds=tuple(Confound(m, number(r[index]), n) for m, (r, n) in layer.confounds.items()),
         verdict=min(verdicts, key=VERDICTS.index),
@@ -127,7 +129,9 @@ def _description(row: Mapping[str, Any], bar: float | None, alpha: float) -> Des
     scores = row.get("top_scores") or []
     concepts = row.get("top_concepts") or []
     pairs = [(text, scores[i] if i < len(scores) else None) for i, text in enumerate(concepts)]
-    numbers = {name: number(row.get(name)) for name in ("score", "margin", "p", "q", "heldout_low", "heldout_high")}
+    numbers = {
+        name: number(row.get(name)) for name in ("score", "margin", "p", "q", "heldout_low", "heldout_high")
+    }
     return DescriptionView(
         pole=row["pole"],
         concept=str(row["concept"] or ""),
@@ -164,7 +168,7 @@ def ranked_clips(layer: LayerData, pole: str, index: int, n_clips: int) -> tuple
     """Return the first ``n_clips`` clips at one end (``top`` or ``bottom``) of a neuron."""
     evidence = layer.evidence
     rows = evidence[f"{pole}_rows"][index][:n_clips] if f"{pole}_rows" in evidence else ()
-    found = []
+    found: list[RankedClip] = []
     for place, row in enumerate(rows):
         if row < 0:
             continue

@@ -101,7 +101,12 @@ def best_first(data: RunData, alpha: float) -> list[int]:
 def _layer(data: RunData, described: pl.DataFrame, name: str) -> LayerView:
     record = data.run.layer(name)
     own = data.neurons.filter(pl.col("layer") == name)
-    counts: dict[str, Any] = {"n_described": 0, "n_significant": 0, "n_confirmed": 0, "share_above_control": None}
+    counts: dict[str, Any] = {
+        "n_described": 0,
+        "n_significant": 0,
+        "n_confirmed": 0,
+        "share_above_control": None,
+    }
     words = described if described.is_empty() else described.filter(pl.col("layer") == name)
     if not words.is_empty():
         good = words.filter(_SIGNIFICANT)
@@ -150,7 +155,9 @@ def _concepts(described: pl.DataFrame) -> tuple[ConceptCount, ...]:
         return ()
     good = described.filter(_SIGNIFICANT).group_by("concept")
     high = (pl.col("pole") == "high").sum()
-    table = good.agg(n_high=high, n=pl.len()).sort(["n", "concept"], descending=[True, False]).head(_N_CONCEPTS)
+    table = (
+        good.agg(n_high=high, n=pl.len()).sort(["n", "concept"], descending=[True, False]).head(_N_CONCEPTS)
+    )
     return tuple(ConceptCount(str(c), int(h), int(n - h)) for c, h, n in table.iter_rows())
 
 
@@ -189,7 +196,12 @@ def _facts(data: RunData) -> tuple[Fact, ...]:
 
 def _described_by(data: RunData) -> list[Fact]:
     config = (read_stage(data.run, "describe") or {}).get("config") or {}
-    shown = {"method": "Method", "similarity": "Similarity", "concepts": "Concepts", "encoder": "Text encoder"}
+    shown = {
+        "method": "Method",
+        "similarity": "Similarity",
+        "concepts": "Concepts",
+        "encoder": "Text encoder",
+    }
     return [Fact(label, str(config[key])) for key, label in shown.items() if config.get(key) is not None]
 
 
@@ -197,7 +209,9 @@ def _cautions(data: RunData, described: pl.DataFrame) -> tuple[str, ...]:
     found = []
     n_failed = data.clips.filter(pl.col("status") != "ok").height
     if n_failed:
-        found.append(f"{n_failed} of {data.clips.height} clips could not be used; they are listed under Clips.")
+        found.append(
+            f"{n_failed} of {data.clips.height} clips could not be used; they are listed under Clips."
+        )
     if data.run.manifest["data"].get("group_declared") is False:
         found.append(
             "The data declares no groups (recording source, speaker, artist): p-values and intervals treat every "

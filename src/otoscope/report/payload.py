@@ -25,7 +25,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from otoscope.report.views import POLES, VERDICTS, ClipView, DescriptionView, Histogram, NeuronView, RankedClip
+from otoscope.report.views import (
+    POLES,
+    VERDICTS,
+    ClipView,
+    DescriptionView,
+    Histogram,
+    NeuronView,
+    RankedClip,
+)
 
 LEVELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
@@ -112,7 +120,9 @@ def _edges(histogram: Histogram) -> list[Any]:
 
 def trace_span(ranked: Iterable[RankedClip]) -> tuple[float, float]:
     """Return the lowest and highest activation in the traces of these clips (0 to 1 where there is none)."""
-    levels = [level for clip in ranked if clip.trace for level in (min(clip.trace.levels), max(clip.trace.levels))]
+    levels = [
+        level for clip in ranked if clip.trace for level in (min(clip.trace.levels), max(clip.trace.levels))
+    ]
     return (min(levels), max(levels)) if levels else (0.0, 1.0)
 
 

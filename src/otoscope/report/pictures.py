@@ -42,7 +42,9 @@ def height_of(hz: float, sample_rate: int) -> float:
     return min(1.0, math.log10(1 + hz / 700) / math.log10(1 + sample_rate / 1400))
 
 
-def spectrogram(waveform: np.ndarray[Any, Any], from_hz: int, sample_rate: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def spectrogram(
+    waveform: np.ndarray[Any, Any], from_hz: int, sample_rate: int
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the grey levels (frequency, frame), highest frequency first.
 
     Parameters
@@ -53,12 +55,15 @@ def spectrogram(waveform: np.ndarray[Any, Any], from_hz: int, sample_rate: int) 
     sample_rate : int
         The network's; the picture reaches up to half of it.
     """
-    mono = resample(channels.apply(waveform, "mix"), from_hz, sample_rate, "QQ" if from_hz == sample_rate else "MQ")
+    mono = resample(
+        channels.apply(waveform, "mix"), from_hz, sample_rate, "QQ" if from_hz == sample_rate else "MQ"
+    )
     mel = _mel(sample_rate)
     with torch.inference_mode():
         level_db = mel(torch.from_numpy(np.ascontiguousarray(mono)))[0].numpy()  # (mel, frame)
     loudest = level_db.max() if level_db.max() > -90 else 0.0
-    return (np.clip(1 + (level_db[::-1] - loudest) / _RANGE_DB, 0, 1) * 255).astype(np.uint8)
+    grey = np.clip(1 + (level_db[::-1] - loudest) / _RANGE_DB, 0, 1) * 255
+    return np.asarray(grey, dtype=np.uint8)
 
 
 @lru_cache(maxsize=4)

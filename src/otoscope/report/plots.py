@@ -47,7 +47,9 @@ _STYLE = {
 }
 
 
-def write_all(folder: Path, overview: OverviewView, neurons: Sequence[NeuronView], kind: str) -> tuple[Path, ...]:
+def write_all(
+    folder: Path, overview: OverviewView, neurons: Sequence[NeuronView], kind: str
+) -> tuple[Path, ...]:
     """Write every plot of the overview and of these neurons to ``folder``, and return the files.
 
     Parameters
@@ -107,7 +109,9 @@ def layers_figure(layers: Sequence[LayerView]) -> Figure:
         width = 100 * np.array(counts) / total
         left.barh(place, width, left=start, color=colour, height=0.6, label=label)
         start += width
-    left.set(yticks=place, yticklabels=[one.name for one in layers], xlim=(0, 100), xlabel="% of neurons")
+    left.set(
+        yticks=place, yticklabels=[_short(one.name) for one in layers], xlim=(0, 100), xlabel="% of neurons"
+    )
     left.invert_yaxis()
     left.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     for i, one in enumerate(layers):
@@ -139,7 +143,9 @@ def concepts_figure(concepts: Sequence[ConceptCount]) -> Figure:
     high = np.array([one.n_high for one in concepts])
     axis.barh(place, high, color=HIGH, height=0.65, label="high")
     axis.barh(place, [one.n_low for one in concepts], left=high, color=LOW, height=0.65, label="low")
-    axis.set(yticks=place, yticklabels=[one.concept for one in concepts], xlabel="significant descriptions")
+    axis.set(
+        yticks=place, yticklabels=[_short(one.concept) for one in concepts], xlabel="significant descriptions"
+    )
     axis.invert_yaxis()
     if any(one.n_low for one in concepts):
         axis.legend(frameon=False, title="pole")
@@ -153,9 +159,11 @@ def confounds_figure(chart: ConfoundChart) -> Figure:
     shares = np.array(chart.shares, dtype=float)
     axis.imshow(shares, cmap="Greys", vmin=0, vmax=1.4, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        axis.text(column, row, f"{100 * share:.0f} %" if np.isfinite(share) else "–", ha="center", va="center")
+        axis.text(
+            column, row, f"{100 * share:.0f} %" if np.isfinite(share) else "–", ha="center", va="center"
+        )
     axis.set(xticks=range(len(chart.measures)), yticks=range(len(chart.layers)))
-    axis.set(xticklabels=chart.measures, yticklabels=chart.layers)
+    axis.set(xticklabels=chart.measures, yticklabels=[_short(one) for one in chart.layers])
     axis.set_title(f"share with |rank correlation| ≥ {chart.threshold:g}", fontsize=9)
     return figure
 
@@ -164,7 +172,7 @@ def neuron_figure(view: NeuronView) -> Figure:
     """Return one neuron: its words, histogram, confounds, and the traces of its most and least active clips."""
     figure, axes = _figure(7.2, 4.6, 2, 2)
     said = "; ".join(_line(one) for one in view.descriptions) or "not described"
-    figure.suptitle(f"{view.layer}, neuron {view.index}\n{said}", fontsize=10)
+    figure.suptitle(f"{_short(view.layer)}, neuron {view.index}\n{said}", fontsize=10)
     _histogram(axes[0, 0], view)
     _confounds(axes[0, 1], view)
     _traces(axes[1, 0], view.top, HIGH, "most active clips")
@@ -174,7 +182,7 @@ def neuron_figure(view: NeuronView) -> Figure:
 
 def _line(one: DescriptionView) -> str:
     heldout = "" if one.heldout is None else f" (held out r {one.heldout:.2f})"
-    return f"{one.pole}: {one.concept}{heldout}"
+    return f"{one.pole}: {_short(one.concept)}{heldout}"
 
 
 def _histogram(axis: Any, view: NeuronView) -> None:
@@ -188,7 +196,12 @@ def _confounds(axis: Any, view: NeuronView) -> None:
     place = np.arange(len(view.confounds))
     axis.barh(place, [one.r or 0.0 for one in view.confounds], color=CONTROL, height=0.6)
     axis.axvline(0, color=SOFT, linewidth=0.8)
-    axis.set(yticks=place, yticklabels=[one.measure for one in view.confounds], xlim=(-1, 1), xlabel="rank correlation")
+    axis.set(
+        yticks=place,
+        yticklabels=[one.measure for one in view.confounds],
+        xlim=(-1, 1),
+        xlabel="rank correlation",
+    )
     axis.invert_yaxis()
 
 
@@ -199,3 +212,9 @@ def _traces(axis: Any, ranked: Sequence[RankedClip], colour: str, title: str) ->
             axis.plot(times, clip.trace.levels, color=colour, linewidth=1, alpha=1 / clip.rank**0.7)
     axis.set(xlabel="seconds", ylabel="activation")
     axis.set_title(title, fontsize=9)
+
+
+def _short(text: str, most: int = 32) -> str:
+    """Return ``text`` in at most so many characters, its middle left out, with no mark-up of matplotlib's."""
+    plain = text.replace("$", r"\$")
+    return plain if len(plain) <= most else f"{plain[: most - 12]}…{plain[-11:]}"

@@ -92,7 +92,9 @@ def _measures(run: Run, clips: pl.DataFrame) -> dict[str, np.ndarray[Any, np.dty
     for name, path in run.listing("captions").items():
         if name.startswith("acoustic"):
             table = tables.read(path)
-            fresh = [one for one in table.columns if one not in wide.columns and table[one].dtype.is_numeric()]
+            fresh = [
+                one for one in table.columns if one not in wide.columns and table[one].dtype.is_numeric()
+            ]
             wide = wide.join(table.select("row", *fresh), on="row", how="left", maintain_order="left")
     found = {}
     for measure, pattern in MEASURES.items():

@@ -85,7 +85,9 @@ class ReportResult:
     plots: tuple[Path, ...] = ()
 
 
-def report(run_path: Path | str, *, config: ReportConfig | None = None, out: Path | None = None) -> ReportResult:
+def report(
+    run_path: Path | str, *, config: ReportConfig | None = None, out: Path | None = None
+) -> ReportResult:
     """Write the report of a run and return what was written.
 
     Parameters
@@ -107,13 +109,24 @@ def report(run_path: Path | str, *, config: ReportConfig | None = None, out: Pat
     config = config or ReportConfig()
     data = read_run(run_path, config.descriptions)
     path = out or data.run.root / "report.html"
-    gathered = gather(data, alpha=config.alpha, n_clips=config.clips_per_neuron, n_best=max(_N_BEST, config.plot_neurons))
+    gathered = gather(
+        data, alpha=config.alpha, n_clips=config.clips_per_neuron, n_best=max(_N_BEST, config.plot_neurons)
+    )
     overview = overview_view(data, gathered.confounds, alpha=config.alpha, title=config.title)
-    fitted = fit(data, gathered, overview, limit_bytes=int(config.max_mb * MEGABYTE), audio=config.audio, n_best=_N_BEST)
+    fitted = fit(
+        data,
+        gathered,
+        overview,
+        limit_bytes=int(config.max_mb * MEGABYTE),
+        audio=config.audio,
+        n_best=_N_BEST,
+    )
     write_text(path, fitted.text)
-    drawn = ()
+    drawn: tuple[Path, ...] = ()
     if config.plots != "none":
-        drawn = plots.write_all(path.parent / "plots", overview, gathered.best[: config.plot_neurons], config.plots)
+        drawn = plots.write_all(
+            path.parent / "plots", overview, gathered.best[: config.plot_neurons], config.plots
+        )
     return ReportResult(
         path=path,
         size_bytes=path.stat().st_size,

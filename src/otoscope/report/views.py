@@ -233,7 +233,9 @@ class NeuronView:
     @property
     def main(self) -> DescriptionView | None:
         """The description with the best verdict, then the best held-out score."""
-        ranked = sorted(self.descriptions, key=lambda one: (VERDICTS.index(one.verdict), -(one.heldout or -1.0)))
+        ranked = sorted(
+            self.descriptions, key=lambda one: (VERDICTS.index(one.verdict), -(one.heldout or -1.0))
+        )
         return ranked[0] if ranked else None
 
 

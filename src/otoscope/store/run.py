@@ -5,6 +5,7 @@ Layout (format 1, paths relative to the folder)::
     run.json                     the identity of the run, written once, no clock inside
     stages/<name>.json           written last by each stage: its commit marker
     clips.parquet                one row a clip
+    events.parquet               labelled onsets, where the collection has them
     neurons.parquet              one row a neuron
     activations/<layer>.zarr     pooled (clip, neuron)
     counts/<layer>.zarr          positive positions (clip, neuron)
@@ -131,6 +132,10 @@ class Run:
         whole = arrays.open_array(self.root / "activations" / f"{file_name(layer)}.zarr")
         block = np.asarray(whole[:, neurons], dtype=np.float32)
         return block if rows is None else block[np.asarray(rows)]
+
+    def has_activations(self, layer: str) -> bool:
+        """Return whether pooled activations of the layer are kept (``--store pooled``)."""
+        return (self.root / "activations" / f"{file_name(layer)}.zarr").is_dir()
 
     def counts(self, layer: str, neurons: slice = slice(None)) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """Return the positive positions ``(clip, neuron)`` uint32 of a layer."""

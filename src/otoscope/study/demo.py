@@ -46,7 +46,7 @@ class Demo:
     seconds: float
 
 
-def demo(out: Path | str, *, n_sounds: int = 240, seed: int = 0) -> Demo:
+def demo(out: Path | str, *, n_sounds: int = 192, seed: int = 0) -> Demo:
     """Run the demo into the folder ``out``; what is done already is not done again.
 
     Parameters

@@ -20,16 +20,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from otoscope.data.clips import Clips
-from otoscope.describe import similarity
+from otoscope.describe import SIMILARITIES, similarity
 from otoscope.describe.affinity import cosine_affinity
-from otoscope.errors import InputError, UnknownNameError
+from otoscope.describe.bind import Build
+from otoscope.errors import InputError
 from otoscope.language import concept_set, remember, text_encoder
 from otoscope.metrics.classification import accuracy
 from otoscope.metrics.permutation import donor_maps
 from otoscope.metrics.ranking import mean_reciprocal_rank
+from otoscope.registry import lookup
 from otoscope.store.run import Run
 
-FUNCTIONS = ("cos", "cos_cubed", "wpmi", "soft_wpmi", "rank_reorder")
 DEALS = 20
 
 
@@ -40,7 +41,7 @@ def last_layer(
     captions: Sequence[str] | None = None,
     encoders: Sequence[str] = ("lexical",),
     concepts: str = "labels+sounds",
-    functions: Sequence[str] = FUNCTIONS,
+    functions: Sequence[str] = tuple(SIMILARITIES),
     seed: int = 0,
 ) -> pl.DataFrame:
     """Return one row per caption table, encoder and similarity function.
@@ -95,12 +96,10 @@ Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def _scorer(function: str, activations: NDArray[np.float64], seed: int) -> Score:
-    if function not in FUNCTIONS:
-        raise UnknownNameError.of("similarity function", function, FUNCTIONS)
-    similarity_function = getattr(similarity, function)
+    build: Build = lookup(SIMILARITIES, function, room="describe", kind="similarity function")()
 
     def score(affinities: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = similarity_function(activations, affinities, seed=seed)
+        found = similarity.scores(build, activations, affinities, seed=seed)
         return np.nan_to_num(np.asarray(found, dtype=np.float64), nan=-np.inf, neginf=-np.inf)
 
     return score
