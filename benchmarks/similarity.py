@@ -30,7 +30,7 @@ from torch import Tensor
 from otoscope.describe.similarity import soft_wpmi
 
 TOP_K, A, MIN_PROB, P_START, P_END = 100, 10.0, 1e-7, 0.998, 0.97
-CLIPS, CONCEPTS, NEURONS, LOOP_NEURONS, REPEATS = 2000, 1000, (3072, 55296), 3072, 3
+CLIPS, CONCEPTS, NEURONS, LOOP_NEURONS, REPEATS = 2000, 1000, (3072, 55296), 1024, 5
 BLOCKS = (1024, 4096, 16384)
 
 
@@ -102,14 +102,21 @@ def layer(n_clips: int, n_concepts: int, n_neurons: int, loop_neurons: int, repe
 
 _MEMORY = """
 import resource, sys
+from pathlib import Path
 from benchmarks.similarity import made_up
 from otoscope.describe.similarity import soft_wpmi
+def peak_kb():
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+    # ru_maxrss would count the parent's memory, too: Linux keeps it over fork and exec
+    return int(status.read_text().partition("VmHWM:")[2].split()[0])
 clips, concepts, neurons, block = map(int, sys.argv[1:])
 activations, affinities = made_up(clips, concepts, neurons)
 soft_wpmi(activations[:, :64], affinities)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kb()
 soft_wpmi(activations, affinities, block=block)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - 4 * concepts * neurons // 1024)
+print(peak_kb() - before - 4 * concepts * neurons // 1024)
 """
 
 

@@ -73,9 +73,9 @@ def top_ranked(activations: Tensor, k: int, order: Tensor) -> Tensor:
 
 def _sort_keys(activations: Tensor, tie_rank: Tensor) -> Tensor:
     # A float32 read as an integer sorts like the float once the magnitude bits of negatives are flipped.
-    rows = activations.T.to(torch.float32, memory_format=torch.contiguous_format).contiguous() + 0.0
+    rows = activations.T.to(torch.float32).clone(memory_format=torch.contiguous_format).add_(0.0)  # no -0.0
     bits = rows.view(torch.int32)  # (neuron, clip)
-    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    bits.bitwise_xor_((bits >> 31).bitwise_and_(0x7FFFFFFF))
     return bits.long().bitwise_left_shift_(32).bitwise_or_(tie_rank)
 
 
