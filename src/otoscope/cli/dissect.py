@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import aligned, print_json, print_lines
 from otoscope.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from otoscope.store.run import Run
 
 
 def dissect(
@@ -84,16 +87,18 @@ def dissect(
             ReportConfig, stage["report"], max_mb=max_mb, audio=False if no_audio else None
         ),
     )
+    _show(run, time.perf_counter() - started, json)
+
+
+def _show(run: Run, seconds: float, as_json: bool) -> None:
     rows = summary(run)
-    if json:
-        print_json({"run": run.root, "seconds": time.perf_counter() - started, "layers": rows})
+    if as_json:
+        print_json({"run": run.root, "seconds": seconds, "layers": rows})
         return
     header = ["layer", "neurons", "dead", "significant", "best held out", "median held out", "median control"]
     print_lines(aligned([list(row.values()) for row in rows], header))
     failed = int((run.clips()["status"] == "failed").sum())
-    print_lines(
-        ["", f"{run.root / 'report.html'}  ({time.perf_counter() - started:.0f} s, {failed} clips failed)"]
-    )
+    print_lines(["", f"{run.root / 'report.html'}  ({seconds:.0f} s, {failed} clips failed)"])
 
 
 def by_stage(settings: list[str]) -> dict[str, list[str]]:
@@ -113,14 +118,12 @@ def by_stage(settings: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def summary(run: object) -> list[dict[str, object]]:
+def summary(run: Run) -> list[dict[str, object]]:
     """Return one row a layer: neurons, dead ones, significant descriptions (q <= 0.05), held-out scores."""
     import polars as pl
 
-    from otoscope.store.run import Run, read_stage
+    from otoscope.store.run import read_stage
 
-    if not isinstance(run, Run):
-        raise TypeError("summary takes a Run")
     last = read_stage(run, "describe") or {}
     table = run.table("descriptions", last["config"]["name"])[1]
     neurons = run.neurons()
