@@ -25,8 +25,11 @@ folder, out, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
 clips = open_data(f"folder:{folder}?levels=-").select(limit=n)
 model = cnn.build(("a", "b"), width=8, clip_s=0.25)
 record(model, clips, out, RecordConfig(workers=1, evidence_clips=50, block=128))
-own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"peak_mb": own * (1 if sys.platform == "darwin" else 1024) / 1e6}))
+try:  # Linux: what getrusage says survives fork and exec, this does not
+    own = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+except OSError:
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+print(json.dumps({"peak_mb": own / 1e6}))
 """
 
 

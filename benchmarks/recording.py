@@ -1,7 +1,8 @@
 """How much does recording cost beside the bare forward pass, and what does decoding add?
 
 Each pair runs alternately on the same decoded clips, several times; the ratio is of the best times. ``recording``
-is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk.
+is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk. Its one-time set-up
+(probing the layers, hashing the weights, creating the arrays) is not in the ratio.
 """
 
 from __future__ import annotations
@@ -65,13 +66,19 @@ def bare(model: AudioModel, stream: list[Batch]) -> None:
             run(model, torch.from_numpy(batch.waveforms), torch.from_numpy(batch.lengths))
 
 
-def recording(model: AudioModel, clips: Clips, stream: list[Batch], config: RecordConfig, out: Path) -> None:
-    """Record every batch into a fresh run folder."""
+def prepared(model: AudioModel, clips: Clips, config: RecordConfig, out: Path) -> Job:
+    """Return a fresh recording job: probed, its run folder and arrays made."""
+    shutil.rmtree(out, ignore_errors=True)
     layers, _ = probe(model, resolve(model, config.layers))
     job = Job(model, layers, clips, runs.create(out, identify(model, clips, layers, config, out)), config)
     create_arrays(job)
     job.summaries.mkdir()
-    for _ in hear(job, blocks.plan(len(clips), config.block), stream):
+    return job
+
+
+def recording(job: Job, stream: list[Batch]) -> None:
+    """Record every batch: all blocks written, their summaries included."""
+    for _ in hear(job, blocks.plan(len(job.clips), job.config.block), stream):
         pass
 
 
@@ -92,19 +99,11 @@ def compare(
     """Return the bare and the recording time of one network and choice of layers, and their ratio."""
     config = RecordConfig(layers=patterns, batch_size=batch_size, workers=0)
     stream = decoded(model, clips, batch_size, config.block)
-    out = folder / "run"
-
-    def job() -> None:
-        recording(model, clips, stream, config, out)
-
-    def cleaned() -> None:
-        shutil.rmtree(out, ignore_errors=True)
-
     bare(model, stream[:1])
     times: list[list[float]] = []
     for _ in range(repeats):
-        cleaned()
-        times.append(best_of(1, lambda: bare(model, stream), job))
+        job = prepared(model, clips, config, folder / "run")
+        times.append(best_of(1, lambda: bare(model, stream), lambda job=job: recording(job, stream)))
     plain, hooked = (min(one[i] for one in times) for i in range(2))
     layers, _ = probe(model, resolve(model, patterns))
     return {
@@ -119,11 +118,11 @@ def compare(
 
 def with_decoding(model: AudioModel, clips: Clips, folder: Path) -> dict[str, Any]:
     """Return the time of the whole record stage from files beside decoding alone and forward alone."""
-    stream = decoded(model, clips, 16, 128)
+    stream = decoded(model, clips, 32, 256)
     decoding = Decoding(model.sample_rate, length=model.clip_length)
 
     def decode() -> None:
-        for _ in batches(clips, decoding, batch_size=16, workers=None):
+        for _ in batches(clips, decoding, batch_size=32, workers=None):
             pass
 
     def whole() -> None:
@@ -149,8 +148,8 @@ def measure(quick: bool) -> dict[str, Any]:
         network = compact_cnn(clips)
         repeats = 2 if quick else 5
         figures: dict[str, Any] = {"sound": origin, "threads": torch.get_num_threads()}
-        figures["cnn_declared"] = compare(network, clips, ("*",), folder, repeats, 16)
-        figures["cnn_every_leaf"] = compare(network, clips, ("**",), folder, repeats, 16)
+        figures["cnn_declared"] = compare(network, clips, ("*",), folder, repeats, 32)
+        figures["cnn_every_leaf"] = compare(network, clips, ("**",), folder, repeats, 32)
         figures["cnn_from_files"] = with_decoding(network, clips, folder)
         few = clips.select(limit=16 if quick else 32)
         figures["ast_base_declared"] = compare(ast_base(folder), few, ("*",), folder, 1 if quick else 2, 8)

@@ -190,12 +190,12 @@ def test_full_disk_stops_with_a_sentence_and_the_run_continues(
 ) -> None:
     original, calls = arrays.write_rows, 0
 
-    def full(path: Path, start: int, rows: np.ndarray) -> None:
+    def full(path: Path, start: int, rows: np.ndarray, opened: object = None) -> None:
         nonlocal calls
         calls += 1
         if calls > 15:
             raise StoreError(f"cannot write {path}: No space left on device. Finished blocks are kept.")
-        original(path, start, rows)
+        original(path, start, rows, opened)
 
     monkeypatch.setattr(arrays, "write_rows", full)
     with pytest.raises(StoreError, match="No space left"):

@@ -58,8 +58,8 @@ class RecordConfig(BaseModel):
     skip_silence: bool = False
     channels: Literal["mix", "first", "keep"] = "mix"
     quality: Literal["HQ", "VHQ", "MQ", "LQ", "QQ"] = "HQ"
-    batch_size: int = Field(16, ge=1)
-    block: int = Field(128, ge=1)
+    batch_size: int = Field(32, ge=1)
+    block: int = Field(256, ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     seed: int = 0
     evidence_clips: int = Field(600, ge=0)

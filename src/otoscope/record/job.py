@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -125,19 +126,20 @@ def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator
     with lent(job.model):
         hearing = _Hearing(job)
         waiting: list[BlockRows] = []
+        opened: dict[Path, Any] = {}
         for index, parts in groupby(stream, key=lambda batch: _block_of(batch, job.config.block)):
             heard = hearing.block(by_index[index], parts)
             waiting.append(heard)
             if not heard.all_failed_in_network:
-                yield from _written(job, waiting)
-        yield from _written(job, waiting)
+                yield from _written(job, waiting, opened)
+        yield from _written(job, waiting, opened)
 
 
-def _written(job: Job, waiting: list[BlockRows]) -> Iterator[Block]:
+def _written(job: Job, waiting: list[BlockRows], opened: dict[Path, Any]) -> Iterator[Block]:
     """Write and yield the waiting blocks; a block that failed as a whole waits until a later clip succeeds."""
     while waiting:
         rows = waiting.pop(0)
-        _write(job, rows)
+        _write(job, rows, opened)
         yield rows.block
 
 
@@ -198,16 +200,22 @@ def _only(batch: Batch, row: int) -> Batch:
     return batch.part(int(at[0]), int(at[-1]) + 1)
 
 
-def _write(job: Job, rows: BlockRows) -> None:
-    root, start = job.run.root, rows.block.start
-    for i, layer in enumerate(job.layers):
-        name = file_name(layer.name)
-        if job.config.store == "pooled":
-            arrays.write_rows(
-                root / "activations" / f"{name}.zarr", start, rows.pooled[i].astype(job.config.dtype)
-            )
-        if job.config.counts == "clip":
-            arrays.write_rows(root / "counts" / f"{name}.zarr", start, rows.positives[i])
-    if job.config.counts == "clip":
-        arrays.write_rows(root / POSITIONS, start, rows.positions)
+def _write(job: Job, rows: BlockRows, opened: dict[Path, Any]) -> None:
+    for path, content in _contents(job, rows):
+        if path not in opened:
+            opened[path] = arrays.open_array(path)
+        arrays.write_rows(path, rows.block.start, content, opened[path])
     summary.write(Node(0, rows.block.index).path(job.summaries), rows.summary())
+
+
+def _contents(job: Job, rows: BlockRows) -> Iterator[tuple[Path, np.ndarray[Any, Any]]]:
+    """Yield the arrays of a block and where they belong."""
+    root, config = job.run.root, job.config
+    for i, layer in enumerate(job.layers):
+        name = f"{file_name(layer.name)}.zarr"
+        if config.store == "pooled":
+            yield root / "activations" / name, rows.pooled[i].astype(config.dtype, copy=False)
+        if config.counts == "clip":
+            yield root / "counts" / name, rows.positives[i]
+    if config.counts == "clip":
+        yield root / POSITIONS, rows.positions

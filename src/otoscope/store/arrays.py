@@ -58,10 +58,22 @@ def open_array(path: Path) -> Any:
         raise FormatError(f"{path} cannot be read as a Zarr array: {error}") from error
 
 
-def write_rows(path: Path, start: int, rows: np.ndarray[Any, Any]) -> None:
-    """Write ``rows`` at row ``start``; a full disk raises StoreError and the block counts as not done."""
+def write_rows(path: Path, start: int, rows: np.ndarray[Any, Any], opened: Any = None) -> None:
+    """Write ``rows`` at row ``start``; a full disk raises StoreError and the block counts as not done.
+
+    Parameters
+    ----------
+    path : Path
+        The array.
+    start : int
+        First row.
+    rows : array
+        The content.
+    opened : optional
+        The array as :func:`open_array` gave it, where it is written to again and again.
+    """
     try:
-        open_array(path)[start : start + len(rows)] = rows
+        (open_array(path) if opened is None else opened)[start : start + len(rows)] = rows
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}. Finished blocks are kept."
