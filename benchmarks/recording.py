@@ -1,6 +1,7 @@
 """How much does recording cost beside the bare forward pass, and what does decoding add?
 
-Each pair runs alternately on the same decoded clips, several times; the ratio is of the best times. ``recording``
+Each pair runs alternately on the same decoded clips, several times; the ratio is the median of the pairs' ratios,
+because a shared machine changes its speed between pairs more than within one. ``recording``
 is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk. Its one-time set-up
 (probing the layers, hashing the weights, creating the arrays) is not in the ratio.
 """
@@ -8,6 +9,7 @@ is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries wri
 from __future__ import annotations
 
 import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -104,7 +106,7 @@ def compare(
     for _ in range(repeats):
         job = prepared(model, clips, config, folder / "run")
         times.append(best_of(1, lambda: bare(model, stream), lambda job=job: recording(job, stream)))
-    plain, hooked = (min(one[i] for one in times) for i in range(2))
+    plain, hooked = (statistics.median(one[i] for one in times) for i in range(2))
     layers, _ = probe(model, resolve(model, patterns))
     return {
         "layers": len(layers),
@@ -112,7 +114,7 @@ def compare(
         "clips": len(clips),
         "bare_s": plain,
         "recording_s": hooked,
-        "ratio": plain / hooked,
+        "ratio": statistics.median(one[0] / one[1] for one in times),
     }
 
 
@@ -144,7 +146,7 @@ def measure(quick: bool) -> dict[str, Any]:
     """Return all figures of this file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clips, origin = recordings(folder, 64 if quick else 256)
+        clips, origin = recordings(folder, 64 if quick else 400)
         network = compact_cnn(clips)
         repeats = 2 if quick else 5
         figures: dict[str, Any] = {"sound": origin, "threads": torch.get_num_threads()}
