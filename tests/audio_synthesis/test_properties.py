@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from otoscope.audio.synthesis import SoundSpec, find_kind, render
+from otoscope.audio.synthesis import SoundSpec, catalogue, find_kind, render
 
 RATE = 16000
 
@@ -195,3 +195,10 @@ def test_digital_silence_is_zero_and_room_noise_is_faint():
     room, _ = make("silence", texture="room", level_db=-80.0)
     assert not digital.any()
     assert np.abs(room).max() == pytest.approx(1e-4, rel=0.3)
+
+
+@pytest.mark.parametrize("duration_s", [0.02, 0.1, 0.25])
+def test_short_sounds_are_finite_also_where_no_event_falls_into_them(duration_s: float) -> None:
+    for seed in range(4):
+        for spec in catalogue(96, seed, duration_s=duration_s):
+            assert np.isfinite(render(spec, 16000)).all(), spec

@@ -50,6 +50,8 @@ def alarm(
     """Return beeps of ``pitch_hz``, ``rate_hz`` a second, each on for the share ``duty`` of its period."""
     require_below_nyquist(sample_rate, pitch_hz=pitch_hz)
     time_s = seconds(sample_rate, duration_s)
+    if not onset_s:  # too short for a single beep
+        return np.zeros(time_s.size)
     since = np.mod(time_s - onset_s[0], 1.0 / rate_hz)
     on_s = duty / rate_hz
     gate = np.clip(np.minimum(since, on_s - since) / 0.004, 0.0, 1.0) * (time_s >= onset_s[0])
@@ -70,7 +72,7 @@ def engine(
     order = np.arange(1, min(24, n_harmonics(firing_hz, sample_rate)) + 1)
     hum = harmonic_sum(phase(firing_hz, sample_rate, n_samples), rng.uniform(0.5, 1.0, order.size) / order)
     noise = shaped_noise(rng, n_samples, band_gain(noise_frequencies(n_samples, sample_rate), 30.0, 900.0))
-    return np.asarray(np.sqrt(1.0 - roughness) * hum / np.std(hum) + np.sqrt(roughness) * noise)
+    return np.asarray(np.sqrt(1.0 - roughness) * hum / (np.std(hum) + 1e-20) + np.sqrt(roughness) * noise)
 
 
 def knocking(

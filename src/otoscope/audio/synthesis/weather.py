@@ -33,7 +33,9 @@ def rain(
     drops = pulses(*_random_events(rng, duration_s, drops_per_s), n_samples, sample_rate)
     frequency = noise_frequencies(n_samples, sample_rate)
     gain = band_gain(frequency, 300.0, TOP * sample_rate / 2) * tilt_gain(frequency, -1.5)
-    return np.asarray(drops / np.std(drops) + 10.0 ** (hiss_db / 20.0) * shaped_noise(rng, n_samples, gain))
+    return np.asarray(
+        drops / (np.std(drops) + 1e-20) + 10.0 ** (hiss_db / 20.0) * shaped_noise(rng, n_samples, gain)
+    )
 
 
 def wind(
@@ -59,7 +61,7 @@ def fire(
     )
     crackles = place(gains[:, None] * ring, np.round(times_s * sample_rate).astype(np.int64), n_samples)
     rumble = shaped_noise(rng, n_samples, band_gain(frequency, 30.0, 400.0) * tilt_gain(frequency, -3.0))
-    return np.asarray(crackles / np.std(crackles) + 10.0 ** (rumble_db / 20.0) * rumble)
+    return np.asarray(crackles / (np.std(crackles) + 1e-20) + 10.0 ** (rumble_db / 20.0) * rumble)
 
 
 RAIN = Kind(
