@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from otoscope.describe import PRESETS
 from otoscope.describe.config import DescribeConfig
 from otoscope.describe.presets import preset
+from otoscope.describe.stage import config_type
 from otoscope.errors import UnknownNameError
 
 
@@ -59,10 +60,12 @@ def test_identity_holds_what_changes_a_number() -> None:
     assert DescribeConfig(parameters={"lam": 0.8}).identity() == base.identity()
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets(name: str) -> None:
-    assert preset(name, seed=5).seed == 5
-    assert preset(name).build(100)
+@pytest.mark.parametrize(
+    ("name", "method"), [("default", "db"), *((name, one) for name in PRESETS for one in PRESETS[name])]
+)
+def test_presets(name: str, method: str) -> None:
+    found = preset(name, method)
+    assert isinstance(found, config_type(method)) and preset(name, method, **found.model_dump()) == found
 
 
 def test_the_published_preset() -> None:
@@ -72,3 +75,7 @@ def test_the_published_preset() -> None:
     assert published.top_k(5) == 100
     with pytest.raises(UnknownNameError, match=r"unknown preset 'and'.*and-2024"):
         preset("and")
+    with pytest.raises(
+        UnknownNameError, match=r"unknown method of the preset and-2024 'dbb'.*Did you mean 'db'"
+    ):
+        preset("and-2024", "dbb")

@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from otoscope.describe import stage
+from otoscope.describe import db, recorded
 from otoscope.describe.config import DescribeConfig
-from otoscope.describe.stage import Stored, describe
-from otoscope.errors import EmptyDataError, StageError, UnknownNameError
+from otoscope.describe.recorded import Stored
+from otoscope.describe.stage import config_type, describe
+from otoscope.errors import EmptyDataError, InputError, StageError, UnknownNameError
+from otoscope.record.config import RecordConfig
 from otoscope.store import arrays, tables
 from otoscope.store import run as runs
 from otoscope.store.run import Run, file_name
@@ -86,6 +88,14 @@ def test_a_table_and_two_markers(run: Run, config: DescribeConfig) -> None:
     assert '"event": "describe"' in (run.root / "log.jsonl").read_text()
 
 
+def test_methods_are_a_table(run: Run) -> None:
+    assert config_type("db") is DescribeConfig
+    with pytest.raises(UnknownNameError, match=r"unknown describing method 'dab'\. Did you mean 'db'"):
+        describe(run, method="dab")
+    with pytest.raises(InputError, match="'db' takes a DescribeConfig as config, got a RecordConfig"):
+        describe(run, RecordConfig())
+
+
 def test_q_is_over_the_run(run: Run, config: DescribeConfig) -> None:
     whole = run.table("descriptions", describe(run, config))[1]
     alone = run.table("descriptions", describe(run, config.model_copy(update={"layers": ("logits",)})))[1]
@@ -98,7 +108,7 @@ def test_done_is_not_done_again(run: Run, config: DescribeConfig, monkeypatch: p
     name = describe(run, config)
     other = describe(run, config.model_copy(update={"seed": 1}))
     assert other != name
-    monkeypatch.setattr(stage, "_described", None)
+    monkeypatch.setattr(db, "describe_layers", None)
     assert describe(run, config.model_copy(update={"block": 7})) == name
     assert runs.read_stage(run, "describe")["config"] == {"name": name}  # what was asked for last
 
@@ -115,7 +125,7 @@ def test_layers_too_large_for_memory_are_read_in_columns(
     run: Run, config: DescribeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Stored(run, "logits", (60, 6))
-    monkeypatch.setattr(stage, "_HELD_IN_MEMORY", 1)
+    monkeypatch.setattr(recorded, "_HELD_IN_MEMORY", 1)
     sliced = Stored(run, "logits", (60, 6))
     assert sliced._whole is None
     assert np.array_equal(sliced[:, 2:4], whole[:, 2:4], equal_nan=True)

@@ -2,8 +2,15 @@
 
 Start at :mod:`otoscope.describe.stage` (a run folder in, a table of descriptions out) or
 :mod:`otoscope.describe.closed` (the same on arrays); the measures stand in :mod:`otoscope.describe.similarity`.
-A new similarity function is one file with a ``bind`` function plus one line in :data:`SIMILARITIES`.
+A new similarity function is one file with a ``bind`` function plus one line in :data:`SIMILARITIES`; a new way of
+describing is one file with a function ``(run, config, **tools) -> name of its table`` plus one line in
+:data:`METHODS`.
 """
+
+METHODS: dict[str, str] = {
+    "db": "otoscope.describe.db:describe_by_captions",
+}
+"""Describing method -> function that writes ``descriptions/<method>-<hash8>.parquet`` of a run."""
 
 SIMILARITIES: dict[str, str] = {
     "cos": "otoscope.describe.bind:bind_cos",
@@ -14,8 +21,9 @@ SIMILARITIES: dict[str, str] = {
 }
 """Similarity function -> what sets its parameters and returns something to bind affinities to."""
 
-PRESETS: dict[str, str] = {
-    "default": "otoscope.describe.presets:default",
-    "and-2024": "otoscope.describe.presets:and_2024",
+PRESETS: dict[str, dict[str, str]] = {
+    "and-2024": {
+        "db": "otoscope.describe.presets:and_2024_db",
+    },
 }
-"""Protocol -> function that returns its :class:`~otoscope.describe.config.DescribeConfig`."""
+"""Published protocol -> method -> function that returns the method's configuration as published."""

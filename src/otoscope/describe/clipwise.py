@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from otoscope.describe.config import DescribeConfig
+from otoscope.describe.config import ClosedConfig
 from otoscope.describe.halves import halves
 from otoscope.describe.layer import Layer
 from otoscope.errors import InputError
@@ -81,7 +81,7 @@ class Side:
         return replace(layer, rows=torch.from_numpy(self.rows).to(layer.rows.device), sign=POLES[pole])
 
 
-def sides(rows: NDArray[np.int64], clips: Clipwise, config: DescribeConfig) -> tuple[Side, Side]:
+def sides(rows: NDArray[np.int64], clips: Clipwise, config: ClosedConfig) -> tuple[Side, Side]:
     """Return the describing and the scoring side of the usable ``rows``: halves by group, or twice the same."""
     if config.same_clips:
         everything = Side(rows, clips.take(rows))

@@ -36,7 +36,7 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope.describe.clipwise import Clipwise, Side, sides, validate
-from otoscope.describe.config import DescribeConfig
+from otoscope.describe.config import ClosedConfig
 from otoscope.describe.held_out import HeldOut, another_neuron, score_descriptions
 from otoscope.describe.layer import Layer, usable
 from otoscope.describe.naming import Named, name_neurons
@@ -49,7 +49,7 @@ Mask = NDArray[np.bool_]
 def identify(
     activations: Any,
     clips: Clipwise,
-    config: DescribeConfig,
+    config: ClosedConfig,
     *,
     signed: Mask | None = None,
     layer: str = "",
@@ -62,7 +62,7 @@ def identify(
     activations : array (clip, neuron)
         NaN rows are failed clips. Numpy, torch, or anything that slices to numpy.
     clips : Clipwise
-    config : DescribeConfig
+    config : ClosedConfig
     signed : array of bool (neuron,), optional
         Which neurons have a low pole; those with a negative activation where not given.
     layer : str
@@ -112,7 +112,7 @@ def _pole(
     describing: Side,
     scoring: Side,
     donors: NDArray[np.int64] | None,
-    config: DescribeConfig,
+    config: ClosedConfig,
 ) -> pl.DataFrame:
     """Return the descriptions of the ``described`` neurons at one pole."""
     seen = describing.of(layer, pole)
@@ -135,7 +135,7 @@ def _pole(
     return table.filter(pl.Series(described))
 
 
-def _tested(named: Named, clips: Clipwise, config: DescribeConfig) -> tuple[NDArray[np.float64], Mask]:
+def _tested(named: Named, clips: Clipwise, config: ClosedConfig) -> tuple[NDArray[np.float64], Mask]:
     """Return p, at least the smallest attainable for the concept, and whether alpha can be reached."""
     floor = np.ones(len(named.concept))
     for concept in np.unique(named.concept[named.concept >= 0]):
@@ -148,7 +148,7 @@ def _tested(named: Named, clips: Clipwise, config: DescribeConfig) -> tuple[NDAr
     return p, can & (floor <= config.alpha)
 
 
-def _held_out(side: Side, layer: Layer, named: Named, config: DescribeConfig) -> HeldOut:
+def _held_out(side: Side, layer: Layer, named: Named, config: ClosedConfig) -> HeldOut:
     clips = side.clips
     affinities = clips.affinities if clips.scoring is None else clips.scoring
     control = another_neuron(named.concept, config.seed)
@@ -191,7 +191,7 @@ def _held_out_columns(found: HeldOut) -> dict[str, Any]:
     }
 
 
-def _flags(named: Named, clips: Clipwise, config: DescribeConfig) -> list[str]:
+def _flags(named: Named, clips: Clipwise, config: ClosedConfig) -> list[str]:
     nobody = np.zeros(len(named.dead), dtype=np.bool_)
     undefined = ~named.dead & (named.concept < 0)
     given = {
@@ -207,7 +207,7 @@ def _flags(named: Named, clips: Clipwise, config: DescribeConfig) -> list[str]:
     return [";".join(name for name, mask in given.items() if mask[neuron]) for neuron in range(len(nobody))]
 
 
-def _donors(side: Side, config: DescribeConfig) -> NDArray[np.int64] | None:
+def _donors(side: Side, config: ClosedConfig) -> NDArray[np.int64] | None:
     if not config.permutations:
         return None
     return donor_maps(side.clips.groups, config.permutations, seed=config.seed, strata=side.clips.strata)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope.describe.best_of_many import dealt_best, defined, others
-from otoscope.describe.config import DescribeConfig
+from otoscope.describe.config import ClosedConfig
 from otoscope.describe.layer import Layer, Scorer, dead, gather_prior
 from otoscope.describe.prior import Prior
 from otoscope.describe.ranked import tied_at_cut
@@ -71,7 +71,7 @@ class Named:
 
 
 def name_neurons(
-    layer: Layer, affinities: Tensor, config: DescribeConfig, donors: NDArray[np.int64] | None
+    layer: Layer, affinities: Tensor, config: ClosedConfig, donors: NDArray[np.int64] | None
 ) -> Named:
     """Return the names of a layer's neurons.
 
@@ -81,7 +81,7 @@ def name_neurons(
         The describing clips.
     affinities : Tensor (clip, concept)
         Of the same clips.
-    config : DescribeConfig
+    config : ClosedConfig
     donors : array of int64 (permutation, clip), optional
         The deals; None for no test.
     """
@@ -103,7 +103,7 @@ def _block(
     layer: Layer,
     scorer: Scorer,
     prior: Prior | None,
-    config: DescribeConfig,
+    config: ClosedConfig,
     neurons: slice,
     donors: Tensor | None,
 ) -> Named:

@@ -21,29 +21,50 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from otoscope.describe import PRESETS
 from otoscope.describe.config import DescribeConfig
+from otoscope.describe.stage import config_type
+from otoscope.errors import UnknownNameError
 from otoscope.registry import lookup
 
+DEFAULT = "default"
+"""Name of each method's own defaults."""
 
-def preset(name: str, **changes: Any) -> DescribeConfig:
-    """Return the configuration of a published protocol, with ``changes`` to it.
+
+def preset(name: str, method: str = "db", **changes: Any) -> Any:
+    """Return the configuration of a protocol for a describing method, with ``changes`` to it.
+
+    Parameters
+    ----------
+    name : str
+        ``default``, or a published protocol of :data:`otoscope.describe.PRESETS`.
+    method : str
+        One of :data:`otoscope.describe.METHODS`.
+    **changes
+        Fields of the configuration.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such protocol, or it has nothing for the method.
 
     Examples
     --------
     >>> preset("and-2024", function="wpmi").affinity
     'softmax'
     """
-    base: DescribeConfig = lookup(PRESETS, name, room="presets", kind="preset")()
-    return DescribeConfig.model_validate({**base.model_dump(), **changes})
+    if name == DEFAULT:
+        return config_type(method)(**changes)
+    if name not in PRESETS:
+        raise UnknownNameError.of("preset", name, (DEFAULT, *PRESETS))
+    made = lookup(PRESETS[name], method, room=f"presets.{name}", kind=f"method of the preset {name}")
+    base: BaseModel = made()
+    return type(base).model_validate({**base.model_dump(), **changes})
 
 
-def default() -> DescribeConfig:
-    """Return the default configuration."""
-    return DescribeConfig()
-
-
-def and_2024() -> DescribeConfig:
+def and_2024_db() -> DescribeConfig:
     """Return description-based identification as AND publishes it."""
     return DescribeConfig(
         concepts="labels",

@@ -1,0 +1,103 @@
+"""The recorded layers of a run, read as they are needed, and the descriptions of all of them.
+
+Layers are read in blocks of columns, so memory does not grow with the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from otoscope.describe.clipwise import Clipwise
+from otoscope.describe.closed import identify, with_q
+from otoscope.describe.config import ClosedConfig
+from otoscope.errors import UnknownNameError
+from otoscope.progress import track
+from otoscope.store.run import LayerRecord, Run
+
+_HELD_IN_MEMORY = 2**26
+"""Activations (256 MB) up to which a layer is read once instead of once a pass."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A recorded layer that is read as it is sliced.
+
+    Attributes
+    ----------
+    run : Run
+    layer : str
+    shape : tuple of int
+        (clip, neuron).
+    """
+
+    run: Run
+    layer: str
+    shape: tuple[int, int]
+
+    @cached_property
+    def _whole(self) -> NDArray[np.float32] | None:
+        if self.shape[0] * self.shape[1] > _HELD_IN_MEMORY:
+            return None
+        return self.run.activations(self.layer)
+
+    def __getitem__(self, index: tuple[slice, slice]) -> NDArray[np.float32]:
+        rows, neurons = index
+        if self._whole is not None:
+            return self._whole[rows, neurons]
+        return self.run.activations(self.layer, neurons)[rows]
+
+
+def chosen_layers(run: Run, names: Sequence[str]) -> list[LayerRecord]:
+    """Return the recorded layers called so, all of them where no name is given; an unknown one raises."""
+    return [run.layer(name) for name in names] if names else list(run.layers)
+
+
+def describe_layers(run: Run, config: ClosedConfig, clips: Clipwise) -> pl.DataFrame:
+    """Return the descriptions of the run's (or the configured) layers, ``q`` over all rows."""
+    signed = run.neurons()["signed"].to_numpy()
+    found = []
+    layers = chosen_layers(run, config.layers)
+    for layer in track(layers, len(layers), "describing layers"):
+        neurons = slice(layer.first_neuron, layer.first_neuron + layer.n_neurons)
+        activations = Stored(run, layer.name, (len(clips.groups), layer.n_neurons))
+        found.append(
+            identify(
+                activations,
+                clips,
+                config,
+                signed=signed[neurons],
+                layer=layer.name,
+                first_neuron=layer.first_neuron,
+            )
+        )
+    return with_q(pl.concat(found))
+
+
+def summary(descriptions: pl.DataFrame, alpha: float) -> dict[str, Any]:
+    """Return what a person wants to know of a table of descriptions first."""
+    significant = descriptions.filter((pl.col("q") <= alpha) & pl.col("testable"))
+    return {
+        "descriptions": descriptions.height,
+        "testable": int(descriptions["testable"].sum()),
+        "significant": significant.height,
+        "neurons_significant": significant["neuron"].n_unique(),
+        "median_heldout_pearson": descriptions["heldout_pearson"].median(),
+        "median_control_pearson": descriptions["control_pearson"].median(),
+        "n_describe": descriptions["n_describe"][0],
+        "n_score": descriptions["n_score"][0],
+        "flags": dict(descriptions["flags"].str.split(";").explode().value_counts(sort=True).iter_rows()),
+    }
+
+
+def column_of_clips(clips: pl.DataFrame, name: str) -> NDArray[Any]:
+    """Return a column of the clips as text, a missing value as ''; an unknown one raises."""
+    if name not in clips.columns:
+        raise UnknownNameError.of("column of the clips", name, clips.columns)
+    return clips[name].cast(pl.String).fill_null("").to_numpy()
