@@ -31,8 +31,14 @@ def demo(
     print_lines(
         ["", "A network with planted concepts: how many descriptions are right, how many by chance:", ""]
     )
-    shown = made.recovered.rename({"chance_list": "by chance", "recovered_significant": "and significant"})
-    shown = shown.drop("chance_derangement")
+    shown = made.recovered.rename(
+        {
+            "recovered_significant": "and significant",
+            "chance_list": "by chance",
+            "top5": "in best 5",
+            "chance_top5": "by chance of 5",
+        }
+    ).drop("chance_dealt", "worded", "chance_worded")
     print_lines(aligned([list(row) for row in shown.iter_rows()], shown.columns))
     planted, right, chance = (int(shown[one].sum()) for one in ("planted", "recovered", "by chance"))
     noise = made.false_names.filter(sort="noise")

@@ -1,11 +1,17 @@
 """How many planted concepts does a description recover, how many by chance, and is anything found where nothing is?
 
 A planted neuron (:mod:`otoscope.models.planted`) is recovered at a pole if the concept that describes it there is
-one of the words that its rule accepts, letter for letter. Chance is given twice: the share of the concept list that
-would be accepted (what a random concept hits), and the share recovered when each neuron gets the description of
-another (random derangements, which keeps how often each concept is given). A rule-less neuron is named falsely if
-its description is significant (q <= alpha); noise distractors only, since a random projection of the spectrum
-follows brightness and level, so that a name may be deserved.
+accepted by its rule, in one of three readings, each with its own chance:
+
+    exact    the concept is one of the rule's words, letter for letter
+    worded   one of the concept's words is one of the rule's words: the rules' words were written without sight of
+             any concept list, so "bass-heavy" and "deep bass" name the rule that accepts "bass" only in this reading
+    top5     exact, for any of the neuron's five best concepts
+
+Chance is the share recovered when the descriptions are dealt to the neurons at random (200 permutations), which keeps
+how often each concept is given; for the exact reading also the share of the concept list that would be accepted. A
+rule-less neuron is named falsely if its description is significant (q <= alpha); noise distractors only, since a
+random projection of the spectrum follows brightness and level, so that a name may be deserved.
 """
 
 from __future__ import annotations
@@ -14,13 +20,26 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from otoscope.errors import InputError, StageError
+from otoscope.language.tokens import words
 from otoscope.models import open_model
 from otoscope.models.planted import truth
 from otoscope.store.run import Run, read_stage
 
 DRAWS = 200
+MEASURES = (
+    "recovered",
+    "recovered_significant",
+    "chance_list",
+    "chance_dealt",
+    "worded",
+    "chance_worded",
+    "top5",
+    "chance_top5",
+)
+"""Columns of the summary, summed over the poles of a kind and strength."""
 
 
 def planted(
@@ -42,9 +61,9 @@ def planted(
     Returns
     -------
     dict of str to polars.DataFrame
-        ``summary``: one row per kind and strength: poles planted, recovered, recovered and significant, chance by
-        list, chance by derangement. ``false_names``: rule-less neurons by sort, and how many got a confident name.
-        ``neurons``: one row per neuron and pole.
+        ``summary``: one row per kind and strength: poles planted; recovered (exact), recovered and significant,
+        chance by list and by dealing; worded and top5 with their chance by dealing. ``false_names``: rule-less
+        neurons by sort, and how many got a confident name. ``neurons``: one row per neuron and pole.
 
     Raises
     ------
@@ -59,11 +78,7 @@ def planted(
     )
     ruled = scored.filter(pl.col("accepted").list.len() > 0)
     summary = ruled.group_by("kind", "strength").agg(
-        pl.len().alias("planted"),
-        pl.col("recovered").sum(),
-        pl.col("recovered_significant").sum(),
-        (pl.col("chance_list").sum()).alias("chance_list"),
-        (pl.col("chance_derangement").sum()).alias("chance_derangement"),
+        pl.len().alias("planted"), *(pl.col(name).sum() for name in MEASURES)
     )
     false = scored.filter((pl.col("kind") == "distractor") & (pl.col("pole") == "high"))
     names = false.group_by(pl.col("rules").list.first().fill_null("noise").alias("sort")).agg(
@@ -77,8 +92,8 @@ def _joined(run: Run, descriptions: str | None) -> pl.DataFrame:
     known = truth(open_model(run.manifest["model"]["spec"]))
     _, table = run.table("descriptions", descriptions)
     joined = table.join(known, on=["layer", "index"], how="inner", maintain_order="left")
-    words = pl.when(pl.col("pole") == "high").then(pl.col("high_words")).otherwise(pl.col("low_words"))
-    return joined.with_columns(words.alias("accepted"))
+    named = pl.when(pl.col("pole") == "high").then(pl.col("high_words")).otherwise(pl.col("low_words"))
+    return joined.with_columns(named.alias("accepted"))
 
 
 def _concept_list(run: Run, descriptions: str | None) -> tuple[str, ...]:
@@ -94,18 +109,28 @@ def _scored(
     table: pl.DataFrame, alpha: float, concepts: Sequence[str], generator: np.random.Generator
 ) -> pl.DataFrame:
     accepted = [frozenset(one or ()) for one in table["accepted"].to_list()]
-    given = table["concept"].to_list()
-    hits = np.array([name in words for name, words in zip(given, accepted, strict=True)])
+    single = [frozenset(word for word in one if len(words(word)) == 1) for one in accepted]
+    best = [one or [] for one in table["top_concepts"].to_list()]
+    first = [[one] if one else [] for one in table["concept"].to_list()]
+    parts = [[part for concept in one for part in words(concept)] for one in first]
     significant = (table["q"] <= alpha).fill_null(False).to_numpy()
-    spread = np.array([sum(name in words for name in concepts) / max(len(concepts), 1) for words in accepted])
-    drawn = np.zeros(len(given))
-    for _ in range(DRAWS):
-        order = generator.permutation(len(given))
-        drawn += [given[place] in words for place, words in zip(order, accepted, strict=True)]
+    spread = np.array([sum(name in one for name in concepts) / max(len(concepts), 1) for one in accepted])
+    dealings = np.stack([generator.permutation(len(accepted)) for _ in range(DRAWS)])
+    exact, top5 = _hits(first, accepted), _hits(best, accepted)
+    worded = exact | _hits(parts, single)
+    found = {"recovered": exact, "worded": worded, "top5": top5}
+    mine = np.arange(len(accepted))
     return table.with_columns(
-        pl.Series("recovered", hits),
+        *(pl.Series(name, hits[mine, mine]) for name, hits in found.items()),
         pl.Series("significant", significant),
-        pl.Series("recovered_significant", hits & significant),
+        pl.Series("recovered_significant", exact[mine, mine] & significant),
         pl.Series("chance_list", spread),
-        pl.Series("chance_derangement", drawn / DRAWS),
+        pl.Series("chance_dealt", exact[mine, dealings].mean(axis=0)),
+        pl.Series("chance_worded", worded[mine, dealings].mean(axis=0)),
+        pl.Series("chance_top5", top5[mine, dealings].mean(axis=0)),
     )
+
+
+def _hits(given: Sequence[Sequence[str]], accepted: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
+    """Return, ``(neuron that accepts, neuron whose words are taken)``, whether any given word is accepted."""
+    return np.array([[not one.isdisjoint(words_of) for words_of in given] for one in accepted])
