@@ -13,6 +13,10 @@ The tree (each class also is the builtin in brackets, so ordinary handlers work)
     |-- StoreError [OSError]                a run folder that cannot be written or read
     |-- ModelError [RuntimeError]           a network that cannot be built, loaded or run
     |   `-- HookError                       a hook that never fired or fired with something unusable
+    |-- ChatError [RuntimeError]            a chat model that gave no reply
+    |   |-- TransientChatError              busy, slow or cut off: worth asking again, perhaps after a wait
+    |   `-- PermanentChatError              refused: the same question would be refused again
+    |-- ReplyError [ValueError]             a chat model's reply that is not what was asked for
     |-- StageError [RuntimeError]           a stage asked for before the one it needs
     `-- MissingExtraError [ImportError]     an optional dependency that is not installed
 
@@ -94,6 +98,42 @@ class ModelError(OtoscopeError, RuntimeError):
 
 class HookError(ModelError):
     """A hook that never fired, or fired with something unusable."""
+
+
+class ChatError(OtoscopeError, RuntimeError):
+    """A chat model that gave no reply."""
+
+
+class TransientChatError(ChatError):
+    """Busy, slow or cut off: worth asking again.
+
+    Attributes
+    ----------
+    retry_after_s : float or None
+        Seconds that the server asks to wait, None where it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PermanentChatError(ChatError):
+    """Refused: the same question would be refused again.
+
+    Attributes
+    ----------
+    every_question : bool
+        No other question would fare better (a wrong key, a model that is not there).
+    """
+
+    def __init__(self, message: str, every_question: bool = False) -> None:
+        super().__init__(message)
+        self.every_question = every_question
+
+
+class ReplyError(OtoscopeError, ValueError):
+    """A chat model's reply that is not what was asked for."""
 
 
 class StageError(OtoscopeError, RuntimeError):
