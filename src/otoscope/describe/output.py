@@ -46,16 +46,16 @@ def write_descriptions(
     compute : callable
         Gives the table.
     notes : callable, optional
-        What a person wants to know of the table first, JSON-able: kept in the marker and the log.
+        What a person wants to know of the table first, JSON-able: kept in the marker and the log. Where its
+        ``failed`` is not 0, the table is made again when it is asked for again.
     headline : bool
         Whether ``stages/describe.json`` shall name this table: it holds ``concept`` and the scores that a report
         shows.
     """
-    inputs = {"record": (runs.read_stage(run, "record") or {}).get("hash")}
-    name = f"{method}-{runs.hash8([version, identity, inputs])}"
+    inputs, name = _inputs(run), table_name(run, method, version, identity)
     output, marker = f"descriptions/{name}.parquet", f"{STAGE}-{name}"
     started = time.perf_counter()
-    if not runs.is_done(run, marker, version, identity, inputs):
+    if not runs.is_done(run, marker, version, identity, inputs) or _failed(run, marker):
         table = compute()
         tables.write(run.root / output, table)
         found = {} if notes is None else notes(table)
@@ -64,3 +64,17 @@ def write_descriptions(
     if headline:
         runs.commit_stage(run, STAGE, version, {"name": name}, inputs, [output])
     return name
+
+
+def table_name(run: Run, method: str, version: int, identity: Mapping[str, Any]) -> str:
+    """Return the name that :func:`write_descriptions` gives the table."""
+    return f"{method}-{runs.hash8([version, identity, _inputs(run)])}"
+
+
+def _inputs(run: Run) -> dict[str, Any]:
+    return {"record": (runs.read_stage(run, "record") or {}).get("hash")}
+
+
+def _failed(run: Run, marker: str) -> bool:
+    """Return whether questions failed when the table was made: a later run asks those again."""
+    return bool((runs.read_stage(run, marker) or {}).get("notes", {}).get("failed"))
