@@ -14,10 +14,11 @@ One file each::
     budget.py     calls and tokens, counted before they are spent
     pace.py       waits between attempts; what a server asks for
     cache.py      replies that were paid for, in SQLite
+    counting.py   tokens of a prompt that nobody has counted
     estimate.py   calls, tokens and cost of a job that is not run
     parsing.py    replies -> yes or no, choices, JSON
-    record.py     answers as a table of a run
-    scripted.py, openai_compatible.py, local.py   the models
+    record.py     answers as a table of a run; what a job took
+    scripted.py, openai_compatible.py, local.py (and drawing.py)   the models
 
 A new kind of model is one file with a function ``(rest of the spec, ChatOptions) -> ChatModel`` plus one line in
 :data:`CHAT_MODELS`.
@@ -31,6 +32,7 @@ from otoscope.language.chat.estimate import Estimate, Prices, estimate
 from otoscope.language.chat.model import ChatModel, Message, Reply, Sampling, Sound, messages_hash
 from otoscope.language.chat.options import ChatOptions
 from otoscope.language.chat.question import Answer, Limits, Question
+from otoscope.language.chat.record import Spending, answer_table, spent
 from otoscope.language.chat.scripted import Scripted
 from otoscope.registry import lookup
 
@@ -86,8 +88,11 @@ __all__ = [
     "Sampling",
     "Scripted",
     "Sound",
+    "Spending",
+    "answer_table",
     "ask",
     "chat_model",
     "estimate",
     "messages_hash",
+    "spent",
 ]

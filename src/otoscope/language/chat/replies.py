@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from otoscope.errors import PermanentChatError, TransientChatError
+from otoscope.errors import ChatError, PermanentChatError, TransientChatError
 from otoscope.language.chat.budget import Budget, Spent
 from otoscope.language.chat.cache import AnswerCache
 from otoscope.language.chat.counting import prompt_tokens, text_tokens
@@ -168,9 +168,7 @@ class Replies:
         except Stopped:
             return NoReply(_STOPPED, calls)
         except PermanentChatError as error:
-            if error.every_question:
-                self._over = f"the job was given up: {error}"
-            return NoReply(str(error), calls)
+            return self._unheard(error, calls, error.every_question)
 
     def _requested(
         self, key: str, messages: Sequence[Message], sampling: Sampling, prompt: int, calls: int
@@ -187,17 +185,20 @@ class Replies:
         self._silent = 0
         return Bought(reply, calls, spent)
 
-    def _unheard(self, error: TransientChatError, calls: int) -> NoReply:
+    def _unheard(self, error: ChatError, calls: int, every_question: bool = False) -> NoReply:
+        """Return the failure; give the job up where the next questions will fare no better."""
         with self._lock:
             self._silent += 1
-            if self._silent >= self._limits.give_up_after:
+            if every_question:
+                self._over = f"the job was given up: {error}"
+            elif self._silent >= self._limits.give_up_after:
                 self._over = f"the job was given up after {self._silent} questions without a reply: {error}"
-        asked = error.retry_after_s
-        if asked is not None and asked > self._limits.max_wait_s:
+        asked = getattr(error, "retry_after_s", None) or 0.0
+        if asked > self._limits.max_wait_s:
             return NoReply(
                 f"{error} It asks to wait {asked:.0f} s; max_wait_s is {self._limits.max_wait_s:g}.", calls
             )
-        return NoReply(f"{error} ({calls} {'request' if calls == 1 else 'requests'})", calls)
+        return NoReply(f"{error} (requests: {calls})", calls)
 
 
 def _trimmed(reply: Reply, prompt: int) -> Reply:
