@@ -183,11 +183,13 @@ def test_one_neuron_judged_against_itself(world) -> None:
 def test_the_published_preset_reproduces_its_degenerate_case(world) -> None:
     softmaxed = np.exp(100 * world.affinities - (100 * world.affinities).max(axis=1, keepdims=True))
     given = clipwise(world, affinities=(softmaxed / softmaxed.sum(axis=1, keepdims=True)).astype(np.float32))
-    zero = identify(world.activations, given, preset("and-2024", function="soft_wpmi", **FAST))
+    zero = identify(
+        world.activations, given, preset("and-2024", function="soft_wpmi", **FAST), layer="logits"
+    )
     assert (zero["score"] == 0).all()
     assert set(zero["concept"]) == {"concept 0"}
     assert not zero["testable"].any()
-    cubed = identify(world.activations, given, preset("and-2024", **FAST))
+    cubed = identify(world.activations, given, preset("and-2024", **FAST), layer="logits")
     assert np.mean([row == f"concept {n}" for n, row in enumerate(cubed["concept"][:12])]) > 0.8
 
 

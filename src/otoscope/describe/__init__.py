@@ -9,6 +9,7 @@ describing is one file with a function ``(run, config, **tools) -> name of its t
 
 METHODS: dict[str, str] = {
     "db": "otoscope.describe.db:describe_by_captions",
+    "tab": "otoscope.describe.tab:describe_by_sound",
 }
 """Describing method -> function that writes ``descriptions/<method>-<hash8>.parquet`` of a run."""
 
@@ -24,6 +25,7 @@ SIMILARITIES: dict[str, str] = {
 PRESETS: dict[str, dict[str, str]] = {
     "and-2024": {
         "db": "otoscope.describe.presets:and_2024_db",
+        "tab": "otoscope.describe.presets:and_2024_tab",
     },
 }
 """Published protocol -> method -> function that returns the method's configuration as published."""

@@ -1,12 +1,13 @@
-"""How much does a clip's caption speak of a concept?
+"""How much does a clip, or what is said of it, speak of a concept?
 
-Definition, with unit text embeddings e of a caption and c of a concept:
+Definition, with unit embeddings e of a clip (of its caption by an encoder of texts, or of its sound by one that
+hears) and c of a concept:
 
 - ``cosine``:  affinity = e . c, in [-1, 1];
 - ``softmax``: exp(temperature e . c) / sum over concepts of the same, in (0, 1).
 
-Conventions: arrays ``(clip, concept)`` float32; a clip without a caption is a row of NaN and takes no part. Each
-distinct text is encoded once.
+Conventions: arrays ``(clip, concept)`` float32; a clip without a caption, or without sound, is a row of NaN and takes
+no part. Each distinct text is encoded once.
 
 Reference: T.-Y. Wu, Y.-X. Lin, T.-W. Weng, "AND", ICML 2024, section 3.1 (softmax, temperature 100).
 """
@@ -49,6 +50,22 @@ def cosine_affinity(
     table = np.vstack([known, np.full((1, len(concepts)), np.nan, dtype=known.dtype)])
     rows = [len(texts) if one is None else place[one] for one in captions]
     return np.asarray(table[rows], dtype=np.float32)
+
+
+def sound_affinity(
+    sounds: NDArray[np.float32], concepts: Sequence[str], encoder: TextEncoder
+) -> NDArray[np.float32]:
+    """Return the cosine of every sound with every concept, float32 ``(clip, concept)``.
+
+    Parameters
+    ----------
+    sounds : array (clip, dim)
+        Unit vectors by the same encoder; NaN where a clip could not be decoded.
+    concepts : sequence of str
+    encoder : TextEncoder
+        The text side of the encoder.
+    """
+    return np.asarray(sounds @ encoder.encode(concepts).T, dtype=np.float32)
 
 
 def as_affinity(cosines: NDArray[np.float32], kind: str, temperature: float) -> NDArray[np.float32]:

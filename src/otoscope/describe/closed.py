@@ -1,11 +1,11 @@
 """Which concept of a given list describes each neuron of a layer, is that more than chance, and does it hold?
 
-Description-based identification: a clip's affinity to a concept is that of its caption's and the concept's text
-embeddings; a similarity function compares a neuron's activations with every concept's affinities; the best concept
-is the description. Half of the clips (whole groups) choose it, :mod:`otoscope.describe.naming`; the permutation test
-of :mod:`otoscope.describe.best_of_many` says how far it stands out; the other half scores it,
-:mod:`otoscope.describe.held_out`. Signed neurons are described at both poles: the low pole is the same with the
-activations negated.
+A clip's affinity to a concept is that of its caption's (:mod:`otoscope.describe.db`) or its sound's
+(:mod:`otoscope.describe.tab`) and the concept's embeddings; a similarity function compares a neuron's activations with
+every concept's affinities; the best concept is the description. Half of the clips (whole groups) choose it,
+:mod:`otoscope.describe.naming`; the permutation test of :mod:`otoscope.describe.best_of_many` says how far it stands
+out; the other half scores it, :mod:`otoscope.describe.held_out`. Signed neurons are described at both poles: the low
+pole is the same with the activations negated.
 
 Flags, joined by ``;``:
 
@@ -16,13 +16,13 @@ Flags, joined by ``;``:
 ``clamped``            fewer describing clips than ``top_k``
 ``no-contrast``        every concept scores the same: a neuron judged against itself alone
 ``same-clips``         described and scored on the same clips
-``circular-scorer``    scored by the same captions that described
+``circular-scorer``    scored by the same captions, or the same encoder of sound, that described
 ``circular-captions``  the captions contain the labels
 ``groups-undeclared``  clips count as independent because no group was declared
 ====================== =======================================================================================
 
 Reference: T.-Y. Wu, Y.-X. Lin, T.-W. Weng, "AND: Audio Network Dissection for Interpreting Deep Acoustic Models",
-ICML 2024, section 3.1 (module A, DB).
+ICML 2024, section 3.1 (module A, DB and TAB).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from otoscope.describe.clipwise import Clipwise, Side, sides, validate
 from otoscope.describe.config import ClosedConfig
+from otoscope.describe.evidence_clips import name_from_evidence
 from otoscope.describe.held_out import HeldOut, another_neuron, score_descriptions
 from otoscope.describe.layer import Layer, usable
 from otoscope.describe.naming import Named, name_neurons
@@ -44,6 +45,9 @@ from otoscope.metrics.multiple_testing import NULLS, benjamini_hochberg
 from otoscope.metrics.permutation import attainable_p, donor_maps
 
 Mask = NDArray[np.bool_]
+
+OUTPUT = "logits"
+"""The network's output: the layer that is described from all clips whatever ``evidence_clips`` says."""
 
 
 def identify(
@@ -66,7 +70,7 @@ def identify(
     signed : array of bool (neuron,), optional
         Which neurons have a low pole; those with a negative activation where not given.
     layer : str
-        Name to write.
+        Name to write; ``logits`` for the network's output.
     first_neuron : int
         Global number of the layer's neuron 0.
 
@@ -88,8 +92,9 @@ def identify(
     donors = _donors(describing, config)
     everyone = np.ones(activations.shape[1], dtype=np.bool_)
     poles = {"high": everyone, "low": _signed(whole) if signed is None else np.asarray(signed)}
+    few = None if layer == OUTPUT else config.evidence_clips
     tables = [
-        _pole(pole, whole, described, describing, scoring, donors, config)
+        _pole(few, pole, whole, described, describing, scoring, donors, config)
         for pole, described in poles.items()
         if described.any() and (config.poles == "both" or pole == "high")
     ]
@@ -106,6 +111,7 @@ def with_q(descriptions: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pole(
+    few: int | None,
     pole: str,
     layer: Layer,
     described: Mask,
@@ -117,7 +123,10 @@ def _pole(
     """Return the descriptions of the ``described`` neurons at one pole."""
     seen = describing.of(layer, pole)
     affinities = torch.as_tensor(describing.clips.affinities).to(seen.rows.device, layer.dtype)
-    named = name_neurons(seen, affinities, config, donors).only(described)
+    if few is None:
+        named = name_neurons(seen, affinities, config, donors).only(described)
+    else:
+        named = name_from_evidence(seen, affinities, config, few).only(described)
     p, testable = _tested(named, describing.clips, config)
     held_out = _held_out(scoring, scoring.of(layer, pole), named, config)
     columns = {
@@ -127,9 +136,9 @@ def _pole(
         "q": np.full(len(p), np.nan),
         "testable": testable,
         **_held_out_columns(held_out),
-        "n_describe": np.full(len(p), len(describing.rows)),
+        "n_describe": np.full(len(p), min(few or len(describing.rows), len(describing.rows))),
         "n_score": np.full(len(p), len(scoring.rows)),
-        "flags": _flags(named, describing.clips, config),
+        "flags": _flags(named, describing.clips, config, few),
     }
     table = pl.DataFrame({"index": np.arange(len(described)), **columns}, nan_to_null=True)
     return table.filter(pl.Series(described))
@@ -191,14 +200,15 @@ def _held_out_columns(found: HeldOut) -> dict[str, Any]:
     }
 
 
-def _flags(named: Named, clips: Clipwise, config: ClosedConfig) -> list[str]:
+def _flags(named: Named, clips: Clipwise, config: ClosedConfig, few: int | None) -> list[str]:
     nobody = np.zeros(len(named.dead), dtype=np.bool_)
     undefined = ~named.dead & (named.concept < 0)
+    n_clips = min(few or len(clips.groups), len(clips.groups))
     given = {
         "dead": named.dead,
         "undefined": undefined,
         "tied": named.tied & ~named.dead,
-        "clamped": nobody | ((config.top_k(len(clips.groups)) or 0) > len(clips.groups)),
+        "clamped": nobody | ((config.top_k(n_clips) or 0) > n_clips),
         "no-contrast": ~named.dead & ~undefined & np.isnan(named.statistic),
         "same-clips": nobody | config.same_clips,
         "circular-scorer": nobody | (clips.scoring is None),

@@ -32,6 +32,8 @@ class ClosedConfig(BaseModel):
     ----------
     concepts : str
         Concept set, see :mod:`otoscope.language.concepts`.
+    spelling : {"spoken", "written"}
+        What of a concept's name is encoded: ``sea waves``, or ``sea_waves`` as its list writes it.
     layers : tuple of str
         Recorded layers to describe; empty = all.
     function : str
@@ -42,12 +44,15 @@ class ClosedConfig(BaseModel):
         Where ``parameters`` name no ``top_k``: the published number of clips, but at most this share of the describing
         ones. ``soft_wpmi`` looks at 100 of 1,000 and more, and at 20 of 200, where 100 would be half of them.
     affinity : {"cosine", "softmax"}
-        Of a caption and a concept: their cosine, or its softmax over concepts at ``temperature``.
+        Of a clip and a concept: the cosine of their vectors, or its softmax over concepts at ``temperature``.
     temperature : float
         Factor before the softmax.
     marginal : {"layer", "neuron"}
         Whose marginal ``wpmi`` and ``soft_wpmi`` subtract: the whole layer's, or (as AND's release does) that of the
         neuron alone.
+    evidence_clips : int or None
+        Layers other than ``logits`` are described from so many most activating clips of each neuron alone, and not
+        tested (as in AND's release, which stores 5); None = from all describing clips.
     poles : {"both", "high"}
         Describe the low pole of signed neurons, too, or not.
     n_best : int
@@ -72,11 +77,17 @@ class ClosedConfig(BaseModel):
         Of the split, the ties, the permutations, the controls and the bootstrap.
     block : int
         Neurons taken at a time. Not part of the identity.
+    device : str
+        Where encoders run. Not part of the identity.
+    workers : int or None
+        Processes that decode sound for an encoder that hears, None = as many as suit the machine. Not part of the
+        identity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     concepts: str = "acoustic+sounds"
+    spelling: Literal["spoken", "written"] = "spoken"
     layers: tuple[str, ...] = ()
     function: str = "wpmi"
     parameters: dict[str, Any] | None = None
@@ -84,6 +95,7 @@ class ClosedConfig(BaseModel):
     affinity: Literal["cosine", "softmax"] = "cosine"
     temperature: float = Field(100.0, gt=0)
     marginal: Literal["layer", "neuron"] = "layer"
+    evidence_clips: int | None = Field(None, ge=1)
     poles: Literal["both", "high"] = "both"
     n_best: int = Field(5, ge=1)
     split: float = Field(0.5, gt=0, lt=1)
@@ -96,12 +108,18 @@ class ClosedConfig(BaseModel):
     replicates: int = Field(1000, ge=2)
     seed: int = 0
     block: int = Field(2048, ge=1)
+    device: str = "cpu"
+    workers: int | None = Field(None, ge=0)
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
         self.build(1)
         if self.null not in NULLS:
             raise UnknownNameError.of("null", self.null, NULLS)
+        if self.evidence_clips is not None and self.marginal != "neuron":
+            raise ValueError(
+                "evidence_clips describe each neuron on clips of its own: set marginal to 'neuron'"
+            )
         return self
 
     def build(self, n_clips: int) -> Build:
@@ -133,7 +151,10 @@ class ClosedConfig(BaseModel):
 
     def identity(self) -> dict[str, object]:
         """Return the choices that change a number, JSON-able."""
-        return {**self.model_dump(mode="json", exclude={"block"}), "parameters": self._given()}
+        return {
+            **self.model_dump(mode="json", exclude={"block", "device", "workers"}),
+            "parameters": self._given(),
+        }
 
 
 class DescribeConfig(ClosedConfig):
@@ -147,8 +168,35 @@ class DescribeConfig(ClosedConfig):
         Text encoder, see :mod:`otoscope.language`.
     score_captions : str or None
         Another table of captions, of another family, that scores the descriptions; None = the same (flagged).
+    score_encoder : str or None
+        Instead: an encoder of texts and sounds, such as ``clap:NAME_OR_PATH``, that scores by the clips themselves.
     """
 
     captions: str = "acoustic"
     encoder: str = "lexical"
     score_captions: str | None = None
+    score_encoder: str | None = None
+
+    @model_validator(mode="after")
+    def _one_scorer(self) -> Self:
+        if self.score_captions is not None and self.score_encoder is not None:
+            raise ValueError("either score_captions or score_encoder scores, not both: leave one out")
+        return self
+
+
+class TabConfig(ClosedConfig):
+    """Options of describing by the sound itself (``tab``).
+
+    Attributes
+    ----------
+    encoder : str
+        Encoder of texts and sounds, see :func:`otoscope.language.text_sound_encoder`.
+    score_captions : str or None
+        A table of captions that scores the descriptions; None = the describing encoder does (flagged).
+    caption_encoder : str
+        The text encoder that reads them.
+    """
+
+    encoder: str = "clap:laion/clap-htsat-unfused"
+    score_captions: str | None = None
+    caption_encoder: str = "lexical"

@@ -12,6 +12,7 @@ Reference: T.-Y. Wu, Y.-X. Lin, T.-W. Weng, "AND", ICML 2024, section 3.1 (modul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +20,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from otoscope.data import reopen
 from otoscope.data.clips import Clips
-from otoscope.describe.affinity import as_affinity, cosine_affinity
+from otoscope.describe.clip_words import (
+    caption_cosines,
+    clipwise,
+    concepts_of,
+    encoded_names,
+    sound_cosines,
+)
 from otoscope.describe.clipwise import Clipwise
 from otoscope.describe.config import DescribeConfig
 from otoscope.describe.output import write_descriptions
-from otoscope.describe.recorded import chosen_layers, column_of_clips, describe_layers, summary
-from otoscope.language import TextEncoder, concept_set, remember, text_encoder
+from otoscope.describe.recorded import chosen_layers, describe_layers, summary
+from otoscope.language import TextEncoder, TextSoundEncoder, text_encoder, text_sound_encoder
 from otoscope.language.concepts import ConceptSet
+from otoscope.language.embeddings import remember_in
 from otoscope.store import run as runs
 from otoscope.store.run import Run
 
@@ -49,7 +56,8 @@ def describe_by_captions(
         Recorded with pooled activations, and captioned.
     config : DescribeConfig
     clips : Clips, optional
-        Only for the concept set ``labels`` where the run's sounds have moved; else they are opened again.
+        For the concept set ``labels`` and a ``score_encoder``, where the run's sounds have moved; else they are opened
+        again.
     encoder : TextEncoder, optional
         A loaded one to use for ``config.encoder``.
 
@@ -72,7 +80,7 @@ def describe_by_captions(
         "db",
         VERSION,
         sources.identity(run, config),
-        lambda: describe_layers(run, config, _clipwise(run, config, sources)),
+        lambda: describe_layers(run, config, _clipwise(run, config, sources, clips)),
         notes=notes,
     )
 
@@ -87,12 +95,15 @@ class Sources:
         Names of the tables of captions that describe and that score.
     words : ConceptSet
     reader : TextEncoder
+    hearing : TextSoundEncoder or None
+        What scores by the clips themselves.
     """
 
     captions: str
     score_captions: str
     words: ConceptSet
     reader: TextEncoder
+    hearing: TextSoundEncoder | None
 
     def identity(self, run: Run, config: DescribeConfig) -> dict[str, Any]:
         """Return everything that decides the descriptions, JSON-able."""
@@ -101,6 +112,7 @@ class Sources:
             "layers": [one.name for one in chosen_layers(run, config.layers)],
             "captions": self.captions,
             "score_captions": self.score_captions,
+            "score_encoder": None if self.hearing is None else self.hearing.id,
             "encoder": self.reader.id,
             "concepts": list(self.words.words),
         }
@@ -110,40 +122,35 @@ def _sources(run: Run, config: DescribeConfig, clips: Clips | None, encoder: Tex
     captions = run.table("captions", config.captions)[0]
     scoring = run.table("captions", config.score_captions)[0] if config.score_captions else captions
     words = concepts_of(run, config.concepts, clips)
-    return Sources(captions, scoring, words, remember(encoder or text_encoder(config.encoder)))
+    reader = remember_in(run, encoder or text_encoder(config.encoder, config.device))
+    hearing = text_sound_encoder(config.score_encoder, config.device) if config.score_encoder else None
+    return Sources(captions, scoring, words, reader, hearing)
 
 
-def concepts_of(run: Run, spec: str, clips: Clips | None = None) -> ConceptSet:
-    """Return the concepts of a spec; for ``labels`` the run's clips are opened again where not given."""
-    labelled = clips
-    if labelled is None and any(part.partition(":")[0] == "labels" for part in spec.split("+")):
-        labelled = reopen.reopen(run)
-    return concept_set(spec, labelled)
-
-
-def _clipwise(run: Run, config: DescribeConfig, sources: Sources) -> Clipwise:
-    clips, same = run.clips(), sources.score_captions == sources.captions
-    describing = _cosines(run, sources.captions, sources)
-    return Clipwise(
-        affinities=as_affinity(describing, config.affinity, config.temperature),
-        concepts=sources.words.words,
-        groups=clips["group"].to_numpy(),
-        strata=None if config.strata is None else column_of_clips(clips, config.strata),
-        scoring=None if same else _cosines(run, sources.score_captions, sources),
-        flags=_flags(run, sources),
+def _clipwise(run: Run, config: DescribeConfig, sources: Sources, clips: Clips | None) -> Clipwise:
+    words = sources.words
+    spoken = encoded_names(words, config)
+    return clipwise(
+        run,
+        config,
+        words,
+        describing=caption_cosines(run, sources.captions, spoken, sources.reader),
+        scoring=_scoring(run, config, sources, spoken, clips),
+        flags=("circular-captions",) if _circular(run, sources.captions) else (),
     )
 
 
-def _cosines(run: Run, captions: str, sources: Sources) -> NDArray[np.float32]:
-    said = run.table("captions", captions)[1].filter(pl.col("status") == "ok").select("row", "text")
-    by_row = run.clips().select("row").join(said, on="row", how="left", maintain_order="left")
-    return cosine_affinity(by_row["text"].to_list(), sources.words.texts, sources.reader)
+def _scoring(
+    run: Run, config: DescribeConfig, sources: Sources, spoken: Sequence[str], clips: Clips | None
+) -> NDArray[np.float32] | None:
+    """Return the scoring cosines; None where the describing captions score."""
+    if sources.hearing is not None:
+        return sound_cosines(run, config, spoken, sources.hearing, clips)
+    if sources.score_captions == sources.captions:
+        return None
+    return caption_cosines(run, sources.score_captions, spoken, sources.reader)
 
 
-def _flags(run: Run, sources: Sources) -> tuple[str, ...]:
-    marker = runs.read_stage(run, f"caption-{sources.captions}") or {}
-    given = {
-        "circular-captions": bool(marker.get("notes", {}).get("circular")),
-        "groups-undeclared": not run.manifest["data"].get("group_declared", False),
-    }
-    return tuple(flag for flag, holds in given.items() if holds)
+def _circular(run: Run, captions: str) -> bool:
+    marker = runs.read_stage(run, f"caption-{captions}") or {}
+    return bool(marker.get("notes", {}).get("circular"))

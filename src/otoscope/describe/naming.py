@@ -10,6 +10,7 @@ it is a rising function; the margin is in that unit, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,13 +91,7 @@ def name_neurons(
     if scorer.prior_weight and config.marginal == "layer":
         prior = gather_prior(layer, scorer, affinities.shape[1])
     dealt = None if donors is None else torch.from_numpy(donors).to(affinities.device)
-    blocks = [_block(layer, scorer, prior, config, neurons, dealt) for neurons in layer.blocks()]
-    return Named(
-        **{
-            name: np.concatenate([vars(block)[name] for block in blocks], axis=1 if name == "null" else 0)
-            for name in Named.__dataclass_fields__
-        }
-    )
+    return joined([_block(layer, scorer, prior, config, neurons, dealt) for neurons in layer.blocks()])
 
 
 def _block(
@@ -112,23 +107,61 @@ def _block(
     raw = scorer.raw(evidence)
     scores, against = _scores(scorer, prior, raw), others(scorer, prior, raw)
     order_by = defined(raw - against if prior is not None and scorer.prior_weight == 1 else scores)
+    null = np.zeros((0, len(raw))) if donors is None else dealt_best(scorer, evidence, against, donors)
+    return named(activations, scores, order_by, raw - against, null, scorer.ranked(evidence), config)
+
+
+def named(
+    activations: Tensor,
+    scores: Tensor,
+    order_by: Tensor,
+    statistics: Tensor,
+    null: NDArray[np.float64],
+    ranked: Tensor | None,
+    config: ClosedConfig,
+) -> Named:
+    """Return the names that scores give.
+
+    Parameters
+    ----------
+    activations : Tensor (clip, neuron)
+        Of the describing clips.
+    scores : Tensor (neuron, concept)
+        What is reported.
+    order_by : Tensor (neuron, concept)
+        What decides, -inf where not defined.
+    statistics : Tensor (neuron, concept)
+        What is tested at its maximum.
+    null : array (permutation, neuron)
+        The same in each deal.
+    ranked : Tensor (neuron, k) or None
+        The clips that were looked at.
+    config : ClosedConfig
+    """
     lifeless = dead(activations)
-    order_by[lifeless] = -torch.inf
-    leaders = order_by.sort(dim=1, descending=True, stable=True)
+    leaders = order_by.masked_fill(lifeless[:, None], -torch.inf).sort(dim=1, descending=True, stable=True)
     top = leaders.indices[:, : config.n_best]
     undefined = leaders.values[:, : config.n_best].isneginf()
     testable = ~lifeless & ~undefined[:, 0] & ~(scores == scores[:, :1]).all(dim=1)
-    ranked = scorer.ranked(evidence)
-    null = np.zeros((0, len(raw))) if donors is None else dealt_best(scorer, evidence, against, donors)
     return Named(
         top=_numpy(top.masked_fill(undefined, -1)),
         top_scores=_numpy(scores.gather(1, top).masked_fill(undefined, torch.nan).double()),
         margin=_numpy(_margin(leaders.values)),
-        statistic=_numpy(defined(raw - against).amax(dim=1).double().masked_fill(~testable, torch.nan)),
+        statistic=_numpy(defined(statistics).amax(dim=1).double().masked_fill(~testable, torch.nan)),
         null=null,
         threshold=np.quantile(_numpy(activations), config.activity_quantile, axis=0).astype(np.float64),
         dead=_numpy(lifeless),
         tied=_numpy(lifeless & False if ranked is None else tied_at_cut(activations, ranked)),
+    )
+
+
+def joined(blocks: Sequence[Named]) -> Named:
+    """Return the names of consecutive blocks of a layer as those of the layer."""
+    return Named(
+        **{
+            name: np.concatenate([vars(block)[name] for block in blocks], axis=1 if name == "null" else 0)
+            for name in Named.__dataclass_fields__
+        }
     )
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from otoscope.describe.clipwise import Clipwise
 from otoscope.describe.closed import identify, with_q
 from otoscope.describe.config import ClosedConfig
-from otoscope.errors import UnknownNameError
 from otoscope.progress import track
 from otoscope.store.run import LayerRecord, Run
 
@@ -94,10 +93,3 @@ def summary(descriptions: pl.DataFrame, alpha: float) -> dict[str, Any]:
         "n_score": descriptions["n_score"][0],
         "flags": dict(descriptions["flags"].str.split(";").explode().value_counts(sort=True).iter_rows()),
     }
-
-
-def column_of_clips(clips: pl.DataFrame, name: str) -> NDArray[Any]:
-    """Return a column of the clips as text, a missing value as ''; an unknown one raises."""
-    if name not in clips.columns:
-        raise UnknownNameError.of("column of the clips", name, clips.columns)
-    return clips[name].cast(pl.String).fill_null("").to_numpy()

@@ -1,14 +1,14 @@
-"""What a text encoder is: an id, and texts in, unit vectors out.
+"""What an encoder is: an id, and texts or sounds in, unit vectors out.
 
-The cosine of two texts is the dot product of their rows. ``id`` names everything that decides the vectors (the
-tables or weights behind them by a hash), so equal ids mean equal vectors.
+The cosine of two texts, two sounds, or a sound and a text, is the dot product of their rows. ``id`` names everything
+that decides the vectors (the tables or weights behind them by a hash), so equal ids mean equal vectors.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,36 @@ class TextEncoder(Protocol):
         ...
 
 
+class SoundEncoder(Protocol):
+    """Turns sounds into vectors.
+
+    Attributes
+    ----------
+    id : str
+        Name and content hash.
+    sample_rate : int
+        Of the waveforms it takes, in hertz.
+    """
+
+    @property
+    def id(self) -> str:
+        """Name and content hash: equal ids give equal vectors."""
+        ...
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz of the waveforms that :meth:`encode_sounds` takes."""
+        ...
+
+    def encode_sounds(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return one row a waveform ``(time,)`` of any length, float32 (clip, dim), each of Euclidean length 1."""
+        ...
+
+
+class TextSoundEncoder(TextEncoder, SoundEncoder, Protocol):
+    """Turns texts and sounds into vectors of one space: a sound lies near the texts that fit it."""
+
+
 def checked(texts: Sequence[str]) -> list[str]:
     """Return the texts as a list.
 
@@ -58,6 +88,29 @@ def checked(texts: Sequence[str]) -> list[str]:
             raise InputError(
                 f"text {place} ({text[:60]!r}) has no letter or digit: leave clips without a caption out"
             )
+    return listed
+
+
+def checked_sounds(waveforms: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+    """Return the waveforms as a list of float32 ``(time,)``.
+
+    Raises
+    ------
+    EmptyDataError
+        If there is none.
+    InputError
+        If one is no waveform ``(time,)`` of finite samples; it is named by its place.
+    """
+    listed = [np.asarray(one, dtype=np.float32) for one in waveforms]
+    if not listed:
+        raise EmptyDataError("there is no sound to encode")
+    for place, one in enumerate(listed):
+        if one.ndim != 1 or not one.size:
+            raise InputError(
+                f"sound {place} has the shape {one.shape}, expected a waveform (time,) with samples: mix channels down"
+            )
+        if not np.isfinite(one).all():
+            raise InputError(f"sound {place} holds samples that are not finite")
     return listed
 
 

@@ -67,7 +67,11 @@ class LexicalEncoder:
     ----------
     id : str
         ``lexical-`` and a hash of the tables and weights.
+    cheap : bool
+        True: encoding again costs less than reading vectors from the disk.
     """
+
+    cheap = True
 
     def __init__(self, weights: LexicalWeights | None = None) -> None:
         self._weights = weights or LexicalWeights()
@@ -144,8 +148,8 @@ def grams(word: str, shortest: int = 3, longest: int = 5) -> list[str]:
     return list(dict.fromkeys(marked[i : i + n] for n in sizes for i in range(len(marked) - n + 1)))
 
 
-def load(rest: str = "") -> LexicalEncoder:
-    """Return the encoder ``lexical``; it takes no further words.
+def load(rest: str = "", device: str = "cpu") -> LexicalEncoder:
+    """Return the encoder ``lexical``; it takes no further words, and works on the CPU whatever ``device`` says.
 
     Raises
     ------

@@ -9,7 +9,6 @@ Reference: N. Reimers, I. Gurevych, 2019, "Sentence-BERT", EMNLP. Nothing but th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from otoscope.errors import InputError, MissingExtraError, ModelError
 from otoscope.language.encoder import checked
+from otoscope.language.pretrained import hash_weights
 
 
 class SentenceEncoder:
@@ -33,7 +33,7 @@ class SentenceEncoder:
     def __init__(self, model: Any, name: str, batch_size: int = 64) -> None:
         self._model = model
         self._batch_size = batch_size
-        self.id = f"st:{name}@{_hash_weights(model)}"
+        self.id = f"st:{name}@{hash_weights(model)}"
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit row a text, float32 (text, dim); the tokeniser cuts texts above the model's limit."""
@@ -84,13 +84,3 @@ def load(rest: str, device: str = "cpu") -> SentenceEncoder:
             "Give a folder that holds one, or a name on the hub (offline: one that its cache holds)."
         ) from error
     return SentenceEncoder(model, local.resolve().name if local.is_dir() else rest)
-
-
-def _hash_weights(model: Any) -> str:
-    """Return 8 digits over (name, dtype, shape, bytes) of the weights, sorted by name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        array = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}|{array.dtype}|{tuple(array.shape)}|".encode())
-        digest.update(array.numpy().tobytes())
-    return digest.hexdigest()[:8]
