@@ -138,7 +138,12 @@ def test_pieces_for_the_cache_change_nothing(shape: tuple[int, ...], layout: str
     torch.testing.assert_close(found.pooled, grid.amax(dim=(2, 3)))
     assert found.positives is not None
     assert torch.equal(found.positives, (grid > 0).sum(dim=(2, 3)).float())
-    torch.testing.assert_close(found.traces, torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1))
+    true = torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1)
+    assert torch.equal(pooling.traces(grid), true)
+    wanted = torch.rand(true.shape[:2], generator=torch.Generator().manual_seed(7))
+    for share in (0.0, 0.02, 0.3, 1.0):
+        clip, pole_neuron = (wanted < share).nonzero(as_tuple=True)
+        assert torch.equal(pooling.traces_of(grid, clip, pole_neuron), true[clip, pole_neuron])
 
 
 def test_one_sample_clip_keeps_one_frame() -> None:

@@ -1,6 +1,6 @@
 """Decode ahead in worker processes: a torch DataLoader over tasks, sound handed over in shared memory, order kept.
 
-A worker gets plain lists of the columns it needs, never the table itself: the table's library runs threads,
+A worker gets the columns it needs as plain memory, never the table itself: the table's library runs threads,
 and threads do not survive a fork. On Linux workers are forked, so a script needs no ``if __name__ ==
 "__main__"``; elsewhere the platform's default start method is used and it does.
 """
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from otoscope.data.batch import Batch, join
 from otoscope.data.clips import Clips
+from otoscope.data.compact import compact
 from otoscope.data.cut import Decoding, decode_clip
 from otoscope.errors import OtoscopeError
 
@@ -61,7 +62,7 @@ class Tasks(Dataset[list[Packed]]):
 
     def __init__(self, clips: Clips, decoding: Decoding, rows: NDArray[np.int64], batch_size: int) -> None:
         columns = dict.fromkeys(["row", "id", *clips.source.columns])
-        self._columns = {one: clips.table[one][rows].to_list() for one in columns}
+        self._columns = {one: compact(clips.table[one][rows]) for one in columns}
         self._source, self._decoding = clips.source, decoding
         self._n_clips, self._most = len(rows), batch_size
         self._one_window = decoding.length.length_s is not None and decoding.length.long == "crop"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -113,7 +114,7 @@ class BlockRows:
             self._open = None
         self._dropped.add(row)
 
-    def add(self, batch: Batch, reductions: Reductions, ids: dict[int, str]) -> None:
+    def add(self, batch: Batch, reductions: Reductions, ids: pl.Series) -> None:
         """Add the reductions of a batch's windows."""
         for row, duration, rate in zip(batch.rows, batch.durations_s, batch.source_rates, strict=True):
             self._heard[int(row)] = (float(duration), int(rate))
@@ -139,9 +140,7 @@ class BlockRows:
         missed_s = batch.durations_s[windows[0]] - end
         return len(windows) == 1 and begin == 0.0 and bool(missed_s <= self._keeping.slack_s + 1e-6)
 
-    def _add_windows(
-        self, batch: Batch, windows: list[int], reductions: Reductions, ids: dict[int, str]
-    ) -> None:
+    def _add_windows(self, batch: Batch, windows: list[int], reductions: Reductions, ids: pl.Series) -> None:
         row = int(batch.rows[windows[0]])
         if self._open is not None and self._open.row != row:
             self.close(ids)
@@ -158,13 +157,13 @@ class BlockRows:
                 pairs = zip(self._open.reductions, placed, strict=True)
                 self._open.reductions = tuple(merge(a, b, self._keeping.pooling) for a, b in pairs)
 
-    def close(self, ids: dict[int, str]) -> None:
+    def close(self, ids: pl.Series) -> None:
         """Add the clip whose windows have all come."""
         if self._open is not None:
             opened, self._open = self._open, None
             self._place(np.array([opened.row]), opened.reductions, ids)
 
-    def _place(self, rows: np.ndarray[Any, Any], reductions: Reductions, ids: dict[int, str]) -> None:
+    def _place(self, rows: np.ndarray[Any, Any], reductions: Reductions, ids: pl.Series) -> None:
         finite = torch.stack([torch.isfinite(one.pooled).all(dim=1) for one in reductions]).cpu()
         for i, row in enumerate(rows):
             if not finite[:, i].all():

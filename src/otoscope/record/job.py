@@ -154,7 +154,7 @@ class _Hearing:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._listener = Listener(job.model, job.layers, job.wanted(), job.config.precision)
-        self._ids = dict(enumerate(job.clips.table["id"].to_list()))
+        self._ids = job.clips.table["id"]
         first = np.cumsum([0, *(one.n_neurons for one in job.layers)])[:-1]
         self._first = [int(one) for one in first]
         self._failed_in_a_row = 0

@@ -26,6 +26,8 @@ from torch import Tensor
 TAIL_SHARE = 0.1
 #: Size of the piece of a layer that goes through all passes at a time.
 CACHE_BYTES = 2_500_000
+#: Share of the pairs up to which traces are made pair by pair; less where a pair's positions are scattered in memory.
+_FEW, _FEW_SCATTERED = 0.5, 0.04
 
 
 def mean(grid: Tensor) -> Tensor:
@@ -65,39 +67,66 @@ class Passes:
         ``(clip, neuron)`` float32.
     positives : Tensor or None
         Positions > 0, ``(clip, neuron)`` float32 (exact up to 2**24 positions).
-    traces : Tensor
-        ``(clip, pole neuron, frame)``: the largest position of each frame, first of every neuron, then of every
-        neuron's negative.
     """
 
     pooled: Tensor
     positives: Tensor | None
-    traces: Tensor
 
 
 def passes(grid: Tensor, pooling: str, counts: bool) -> Passes:
-    """Return everything that needs all positions of ``grid``.
+    """Return everything that needs all positions of ``grid`` whatever their values.
 
     On a CPU a piece goes through all passes before the next one does, while it is in the cache.
     """
     pool = GRID_POOLINGS.get(pooling, mean)
     if grid.is_cuda:
-        positives = (grid > 0).sum(dim=(2, 3)).float() if counts else None
-        return Passes(pool(grid), positives, torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1))
+        return Passes(pool(grid), (grid > 0).sum(dim=(2, 3)).float() if counts else None)
+    pooled = torch.empty(grid.shape[:2])
+    positives = torch.empty(grid.shape[:2]) if counts else None
+    for piece in _pieces(grid):
+        part = grid[piece]
+        pooled[piece] = pool(part)
+        if positives is not None:
+            above = torch.empty_like(part, dtype=torch.float32)
+            positives[piece] = torch.gt(part, 0, out=above).sum(dim=(2, 3))
+    return Passes(pooled, positives)
+
+
+def traces(grid: Tensor) -> Tensor:
+    """Return ``(clip, pole neuron, frame)``: the largest position of each frame, of the neurons and their negatives."""
+    if grid.is_cuda:
+        return torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1)
     n_clips, n_neurons, _, n_frames = grid.shape
-    pooled = torch.empty(n_clips, n_neurons)
-    positives = torch.empty(n_clips, n_neurons) if counts else None
-    traces = torch.empty(n_clips, 2 * n_neurons, n_frames, dtype=grid.dtype)
+    found = torch.empty(n_clips, 2 * n_neurons, n_frames, dtype=grid.dtype)
     for clips, neurons in _pieces(grid):
         piece = grid[clips, neurons]
-        pooled[clips, neurons] = pool(piece)
-        if positives is not None:
-            above = torch.empty_like(piece, dtype=torch.float32)
-            positives[clips, neurons] = torch.gt(piece, 0, out=above).sum(dim=(2, 3))
-        traces[clips, neurons] = _folded(piece, torch.maximum)
+        found[clips, neurons] = _folded(piece, torch.maximum)
         negatives = slice(n_neurons + neurons.start, n_neurons + neurons.stop)
-        torch.neg(_folded(piece, torch.minimum), out=traces[clips, negatives])
-    return Passes(pooled, positives, traces)
+        torch.neg(_folded(piece, torch.minimum), out=found[clips, negatives])
+    return found
+
+
+def traces_of(grid: Tensor, clip: Tensor, pole_neuron: Tensor) -> Tensor:
+    """Return the traces ``(pair, frame)`` of some pairs of clip and pole neuron.
+
+    Cost O(pairs) where they are few; where they are many, or a pair's positions lie scattered in memory, all traces
+    are made and the pairs taken.
+    """
+    n_clips, n_neurons, n_rows, n_frames = grid.shape
+    scattered = grid.stride(3) > grid.stride(1) and grid.stride(2) > grid.stride(1)
+    few = _FEW_SCATTERED if scattered else _FEW
+    if len(clip) > few * n_clips * 2 * n_neurons:
+        return traces(grid)[clip, pole_neuron]
+    found = torch.empty(len(clip), n_frames, dtype=grid.dtype, device=grid.device)
+    step = len(clip) if grid.is_cuda else max(1, CACHE_BYTES // (n_rows * n_frames * grid.element_size()))
+    low = pole_neuron >= n_neurons
+    for negative, extreme in ((False, torch.maximum), (True, torch.minimum)):
+        pairs = (low == negative).nonzero()[:, 0]
+        for at in torch.split(pairs, max(1, step)):
+            slabs = grid[clip[at], pole_neuron[at] - n_neurons * negative]  # (pair, frequency, frame)
+            peaks = _folded(slabs[:, None], extreme)[:, 0]
+            found[at] = -peaks if negative else peaks
+    return found
 
 
 def _pieces(grid: Tensor) -> Iterator[tuple[slice, slice]]:

@@ -1,8 +1,8 @@
 """Reduce one layer's output on a batch of windows to what is kept: pooled value, trace, peak, firing count.
 
 Windows whose valid frames are the same are reduced together, so a batch of full-length clips costs one pass over
-the activations for the pooled value, one for the traces and one for the counts. Windows of one clip are merged as
-:mod:`otoscope.record.pooling` says.
+the activations for the pooled value and one for the counts; traces are made where a value may still be ranked.
+Windows of one clip are merged as :mod:`otoscope.record.pooling` says.
 """
 
 from __future__ import annotations
@@ -152,14 +152,12 @@ def reduce_batch(
         )
     tokens = _special_tokens(output, geometry) if wanted.pooling == "cls" else None
     spans = valid_frames(batch, geometry, sample_rate)
-    parts: list[tuple[list[int], Reduction]] = []
+    parts: list[Reduction] = []
     for windows, frames in _groups(batch, geometry, sample_rate, spans, wanted.skip_silence):
-        at = torch.tensor(windows, device=grid.device)
-        chosen = grid if len(windows) == len(spans) else grid[at]
-        pooled = None if tokens is None else tokens[at]
+        pooled = None if tokens is None else tokens[windows]
         starts = torch.from_numpy(batch.starts_s[windows]).to(grid.device, torch.float32)
-        parts.append((windows, _reduce_group(chosen, pooled, frames, geometry, starts, wanted, floor)))
-    return _in_order(parts)
+        parts.append(_reduce_group(grid[windows], pooled, frames, geometry, starts, wanted, floor))
+    return parts[0] if len(parts) == 1 else concatenate(parts)
 
 
 def _special_tokens(output: Tensor, geometry: Geometry) -> Tensor:
@@ -173,20 +171,32 @@ def _special_tokens(output: Tensor, geometry: Geometry) -> Tensor:
 
 def _groups(
     batch: Batch, geometry: Geometry, sample_rate: int, spans: list[Span], skip_silence: bool
-) -> Iterator[tuple[list[int], Span | Tensor]]:
-    """Yield windows that share their valid frames, with the frames as a span or, with gaps, as indices."""
-    by_span: dict[Span, list[int]] = {}
+) -> Iterator[tuple[slice, Span | Tensor]]:
+    """Yield neighbouring windows with the same valid frames, as a span or, with gaps, as indices.
+
+    Neighbours only: a slice of the layer's output is no copy of it.
+    """
     silent = silent_frames(batch, geometry, sample_rate) if skip_silence else None
-    for window, (start, stop) in enumerate(spans):
-        gaps = (
-            silent is not None and silent[window, start:stop].any() and not silent[window, start:stop].all()
+    gaps = (
+        [_sounding(span, row) for span, row in zip(spans, silent, strict=True)]
+        if silent is not None
+        else None
+    )
+    begin = 0
+    for window in range(1, len(spans) + 1):
+        alone = gaps is not None and (
+            gaps[begin] is not None or (window < len(spans) and gaps[window] is not None)
         )
-        if gaps and silent is not None:
-            yield [window], torch.from_numpy(start + np.flatnonzero(~silent[window, start:stop]))
-        else:
-            by_span.setdefault((start, stop), []).append(window)
-    for span, windows in by_span.items():
-        yield windows, span
+        if window == len(spans) or alone or spans[window] != spans[begin]:
+            chosen = None if gaps is None else gaps[begin]
+            yield slice(begin, window), spans[begin] if chosen is None else chosen
+            begin = window
+
+
+def _sounding(span: Span, silent: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Tensor | None:
+    """Return the span's frames without the silent ones; None where that is all of them or none."""
+    kept = np.flatnonzero(~silent[span[0] : span[1]])
+    return None if len(kept) in (0, span[1] - span[0]) else torch.from_numpy(span[0] + kept)
 
 
 def _reduce_group(
@@ -211,7 +221,6 @@ def _reduce_group(
         seconds = torch.full_like(seconds, torch.nan)  # a layer without time has no peak in time
     heard = _Heard(
         grid,
-        found.traces,
         seconds,
         starts,
         geometry,
@@ -224,10 +233,9 @@ def _reduce_group(
 
 @dataclass(frozen=True)
 class _Heard:
-    """A group of windows: traces, and what places their peaks in seconds and hertz."""
+    """A group of windows, and what places their peaks in seconds and hertz."""
 
     grid: Tensor
-    traces: Tensor
     seconds: Tensor
     starts: Tensor
     geometry: Geometry
@@ -235,7 +243,8 @@ class _Heard:
 
     def everywhere(self) -> Evidence:
         """Return the evidence of every clip and pole neuron."""
-        value, frame = self.traces.max(dim=-1)
+        traces = pooling.traces(self.grid)
+        value, frame = traces.max(dim=-1)
         hertz = torch.full_like(value, torch.nan, dtype=torch.float32)
         if self.geometry.frequency_hz is not None:
             n_neurons = self.grid.shape[1]
@@ -243,12 +252,12 @@ class _Heard:
             column = torch.cat([self.grid.gather(3, at[:, 0]), -self.grid.gather(3, at[:, 1])], dim=1)
             hertz = self._hertz(column[..., 0])
         seconds = self.seconds[frame] + self.starts[:, None]
-        return Evidence(pooling.into_bins(self.traces, self.n_bins).half(), seconds, hertz, value.float())
+        return Evidence(pooling.into_bins(traces, self.n_bins).half(), seconds, hertz, value.float())
 
     def where(self, wanted: Tensor) -> Evidence:
         """Return the evidence of the wanted ``(clip, pole neuron)`` pairs; zero and NaN elsewhere."""
         clip, pole_neuron = wanted.nonzero(as_tuple=True)
-        chosen = self.traces[clip, pole_neuron]  # (pair, frame)
+        chosen = pooling.traces_of(self.grid, clip, pole_neuron)
         value, frame = chosen.max(dim=-1)
         trace = torch.zeros((*wanted.shape, self.n_bins), dtype=torch.float16, device=wanted.device)
         seconds, hertz, values = torch.full((3, *wanted.shape), torch.nan, device=wanted.device)
@@ -266,15 +275,6 @@ class _Heard:
         """Return the centre frequency of the largest row of ``(..., frequency)``."""
         rows = torch.tensor(self.geometry.frequency_hz, device=column.device, dtype=torch.float32)
         return rows[column.argmax(dim=-1)]
-
-
-def _in_order(parts: list[tuple[list[int], Reduction]]) -> Reduction:
-    """Return the groups' rows put back into the order of the windows."""
-    if len(parts) == 1:
-        return parts[0][1]
-    order = torch.tensor([window for windows, _ in parts for window in windows]).argsort()
-    joined = concatenate([reduction for _, reduction in parts])
-    return take(joined, order)
 
 
 def concatenate(parts: list[Reduction]) -> Reduction:
