@@ -17,7 +17,7 @@ from otoscope.errors import FormatError, InputError, StageError, UnknownNameErro
 from otoscope.report import payload
 from otoscope.report.assets import best_ranks
 from otoscope.report.confounds import layer_confounds
-from otoscope.report.neurons import control_bar, verdict
+from otoscope.report.descriptions import control_bar, verdict
 from otoscope.report.notebook import open_run
 from otoscope.report.reading import read_run
 from otoscope.report.stage import ReportConfig, report

@@ -1,26 +1,25 @@
 """Fits a run into one page: what is shown, and what is left out where the page would be too large.
 
 The neurons' data may take half of the room that the page's frame leaves. Where it is more, the lowest ranks of
-ranked clips go first, then the neurons with the weakest descriptions. The rest of the room is for sounds and
-pictures (:mod:`otoscope.report.assets`). Everything left out is counted and said in the page.
+ranked clips go first, then what further methods say, then the neurons with the weakest descriptions. The rest of
+the room is for sounds and pictures (:mod:`otoscope.report.assets`). Everything left out is counted and said in the
+page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from otoscope.errors import InputError
-from otoscope.progress import track
-from otoscope.report import assets, page, payload
-from otoscope.report.neurons import neuron_view, read_layer
-from otoscope.report.overview import STRONG, Confounds, best_first
-from otoscope.report.reading import RunData, clip_views
-from otoscope.report.views import NeuronView, OverviewView
+from otoscope.report import assets, payload
+from otoscope.report.compose import page_text, ranked_rows, sample_rate
+from otoscope.report.gathering import Gathered
+from otoscope.report.overview_views import OverviewView
+from otoscope.report.reading import RunData
 
 _DATA_SHARE = 0.5
 _SPARE_BYTES = 4096
@@ -36,39 +35,20 @@ class Dropped:
         Neurons that are not on the page (the least described).
     n_ranks : int
         Ranks per pole that are not shown, of those asked for.
+    n_others : int
+        Descriptions of the run's other tables that are not shown.
     n_sounds, n_pictures : int
         Shown clips without their sound or picture.
+    bitrate_kbps : int or None
+        What the sounds were encoded again at; None where they are as in the run.
     """
 
     n_neurons: int = 0
     n_ranks: int = 0
+    n_others: int = 0
     n_sounds: int = 0
     n_pictures: int = 0
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """A run's neurons, ready for the page.
-
-    Attributes
-    ----------
-    records : dict of int to dict
-        Compact records by global number, the best described first.
-    strings : Strings
-        The table they refer to.
-    best : tuple of NeuronView
-        The best described neurons.
-    confounds : Confounds
-        Rank correlations by layer and measure, NaN for dead neurons.
-    bars : tuple of float or None
-        Each layer's 95th percentile of control scores.
-    """
-
-    records: dict[int, dict[str, Any]]
-    strings: payload.Strings
-    best: tuple[NeuronView, ...]
-    confounds: Confounds
-    bars: tuple[float | None, ...]
+    bitrate_kbps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,31 +60,6 @@ class Fitted:
     n_clips_with_sound: int
     dropped: Dropped
     notes: tuple[str, ...]
-
-
-def gather(data: RunData, *, alpha: float, n_clips: int, n_best: int) -> Gathered:
-    """Return every neuron's record; one layer's evidence is in memory at a time."""
-    order = best_first(data, alpha)
-    wanted, best = set(order[:n_best]), {}
-    records: dict[int, dict[str, Any]] = {}
-    strings, confounds, bars = payload.Strings(), {}, []
-    for place, record in enumerate(track(data.run.layers, len(data.run.layers), "reading neurons")):
-        layer = read_layer(data, record.name)
-        dead = np.array([row["dead"] for row in layer.neurons], dtype=bool)
-        confounds[record.name] = {name: np.where(dead, np.nan, r) for name, (r, _) in layer.confounds.items()}
-        bars.append(layer.control_bar)
-        for row in layer.neurons:
-            view = neuron_view(layer, row, alpha=alpha, n_clips=n_clips)
-            records[view.neuron] = payload.neuron_record(view, place, strings)
-            if view.neuron in wanted:
-                best[view.neuron] = view
-    return Gathered(
-        records={neuron: records[neuron] for neuron in order},
-        strings=strings,
-        best=tuple(best[neuron] for neuron in order[:n_best]),
-        confounds=confounds,
-        bars=tuple(bars),
-    )
 
 
 def fit(
@@ -125,23 +80,27 @@ def fit(
             f"the overview alone takes {(limit_bytes - room) / 1e6:.3f} MB, the limit is {limit_bytes / 1e6:.3f} MB: "
             "raise max_mb"
         )
-    records, n_ranks_cut = fit_records(list(gathered.records.values()), int(room * _DATA_SHARE))
+    records, dropped = fit_records(list(gathered.records.values()), int(room * _DATA_SHARE))
     chosen = assets.choose(
         data.run.root,
-        assets.best_ranks(_ranked_rows(records)),
+        assets.best_ranks(ranked_rows(records)),
         dict(data.clips.select("row", "id").iter_rows()),
-        sample_rate=_sample_rate(data),
+        sample_rate=sample_rate(data),
         room_bytes=max(0, limit_bytes - _SPARE_BYTES - len(write(records, bare, ()).encode())),
         audio=audio,
     )
-    lost = len(gathered.records) - len(records)
-    dropped = Dropped(lost, n_ranks_cut, chosen.n_without_sound, chosen.n_without_picture)
+    dropped = replace(
+        dropped,
+        n_sounds=chosen.n_without_sound,
+        n_pictures=chosen.n_without_picture,
+        bitrate_kbps=chosen.bitrate_kbps,
+    )
     notes = size_notes(dropped, chosen.full_ranks, limit_bytes)
     return Fitted(write(records, chosen, notes), len(records), chosen.n_with_sound, dropped, notes)
 
 
-def fit_records(records: list[dict[str, Any]], room_bytes: int) -> tuple[list[dict[str, Any]], int]:
-    """Return the records that fit, and how many ranks per pole were cut from them.
+def fit_records(records: list[dict[str, Any]], room_bytes: int) -> tuple[list[dict[str, Any]], Dropped]:
+    """Return the records that fit, and what was cut from them.
 
     Parameters
     ----------
@@ -151,12 +110,23 @@ def fit_records(records: list[dict[str, Any]], room_bytes: int) -> tuple[list[di
         Bytes of JSON that they may take.
     """
     deepest = max((max(len(one["t"]), len(one["b"])) for one in records), default=0)
-    for n_ranks in range(deepest, -1, -1):
-        cut = [one | {"t": one["t"][:n_ranks], "b": one["b"][:n_ranks]} for one in records]
-        sizes = np.cumsum([len(payload.script_json(one).encode()) + 1 for one in cut])
-        if not records or sizes[-1] <= room_bytes:
-            return cut, deepest - n_ranks
-    return cut[: int(np.searchsorted(sizes, room_bytes, side="right"))], deepest
+    n_others = sum(len(one["o"]) for one in records)
+    for n_ranks, others in [
+        *((n, True) for n in range(deepest, 0, -1)),
+        (min(1, deepest), False),
+        (0, False),
+    ]:
+        cut = [_cut(one, n_ranks, others) for one in records]
+        ends = np.cumsum([len(payload.script_json(one).encode()) + 1 for one in cut])
+        if not records or ends[-1] <= room_bytes:
+            return cut, Dropped(n_ranks=deepest - n_ranks, n_others=0 if others else n_others)
+    fitting = cut[: int(np.searchsorted(ends, room_bytes, side="right"))]
+    return fitting, Dropped(len(records) - len(fitting), deepest, n_others)
+
+
+def _cut(record: dict[str, Any], n_ranks: int, others: bool) -> dict[str, Any]:
+    ranked = {"t": record["t"][:n_ranks], "b": record["b"][:n_ranks]}
+    return record | ranked if others else record | ranked | {"o": []}
 
 
 def size_notes(dropped: Dropped, full_ranks: int, limit_bytes: int) -> tuple[str, ...]:
@@ -167,6 +137,12 @@ def size_notes(dropped: Dropped, full_ranks: int, limit_bytes: int) -> tuple[str
         notes.append(f"{dropped.n_neurons:,} neurons with the weakest descriptions are not listed, {limit}.")
     if dropped.n_ranks:
         notes.append(f"The lowest {dropped.n_ranks} ranks of clips of each neuron are not shown, {limit}.")
+    if dropped.n_others:
+        notes.append(f"{dropped.n_others:,} descriptions by further methods are not shown, {limit}.")
+    if dropped.bitrate_kbps:
+        notes.append(
+            f"Sounds are MP3 of {dropped.bitrate_kbps} kbit/s, {limit}; the run folder keeps them in better quality."
+        )
     if dropped.n_sounds:
         kept = (
             f"every clip up to rank {full_ranks} can be played"
@@ -177,67 +153,3 @@ def size_notes(dropped: Dropped, full_ranks: int, limit_bytes: int) -> tuple[str
     if dropped.n_pictures:
         notes.append(f"{dropped.n_pictures:,} clips of the lowest ranks are without picture, {limit}.")
     return tuple(notes)
-
-
-def page_text(
-    data: RunData,
-    gathered: Gathered,
-    overview: OverviewView,
-    records: list[dict[str, Any]],
-    chosen: assets.Assets,
-    notes: tuple[str, ...],
-    *,
-    audio: bool,
-    n_best: int,
-) -> str:
-    """Return the page with these records, assets and notes."""
-    clips = clip_views(data)
-    rows = {row for ranked in _ranked_rows(records or list(gathered.records.values())) for row in ranked}
-    shown = [clip for clip in clips if clip.row in rows]
-    low = _lowest_score(data)
-    content = {
-        "format": 1,
-        "layers": [one.name for one in data.run.layers],
-        "measures": list(data.measures),
-        "bars": [payload.rounded(bar) for bar in gathered.bars],
-        "strong": STRONG,
-        "range": [low, 1],
-        "described": data.method is not None,
-        "audio": audio,
-        "sample_rate": _sample_rate(data),
-        "seconds": {str(row): one.duration_s for row, one in chosen.by_row.items()},
-        "clips": payload.clip_records(shown if records else (), rows, gathered.strings),
-        "neurons": sorted(records, key=lambda one: one["n"]),
-        "strings": gathered.strings.all,
-    }
-    return page.render(
-        {
-            "overview": overview,
-            "best": [one for one in gathered.best if one.verdict == "confirmed"][:n_best],
-            "notes": notes,
-            "range": (low, 1.0),
-            "clips": shown,
-            "credited": any(clip.credit for clip in shown),
-            "assets": list(chosen.by_row.values()),
-            "asset_failures": chosen.failures,
-            "n_with_sound": chosen.n_with_sound,
-        },
-        payload.script_json(content),
-    )
-
-
-def _ranked_rows(records: Sequence[dict[str, Any]]) -> list[list[int]]:
-    return [[clip[0] for clip in one[pole]] for one in records for pole in ("t", "b")]
-
-
-def _sample_rate(data: RunData) -> int:
-    return int(data.run.manifest["model"]["sample_rate"])
-
-
-def _lowest_score(data: RunData) -> float:
-    """Return the lower end of the axis of held-out scores: a quarter step below all that is drawn."""
-    if data.descriptions.is_empty():
-        return -0.25
-    columns = data.descriptions.select("heldout_pearson", "heldout_low", "control_pearson").fill_nan(None)
-    lowest = min((value for value in columns.min().row(0) if value is not None), default=0.0)
-    return max(-1.0, min(-0.25, float(np.floor(lowest * 4) / 4)))

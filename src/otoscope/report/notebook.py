@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from otoscope.errors import AudioFileError, InputError
 from otoscope.report import assets
 from otoscope.report.neurons import LayerData, neuron_view, read_layer
+from otoscope.report.page import environment
 from otoscope.report.reading import RunData, clip_views, read_run
 from otoscope.report.views import ClipView, NeuronView, RankedClip, Trace
 from otoscope.store.run import Run
@@ -68,12 +68,12 @@ class NeuronCard:
 
     def __repr__(self) -> str:
         """Return the card in one line of text."""
-        words = "; ".join(f"{one.pole}: {one.concept} ({one.verdict})" for one in self.view.descriptions)
+        words = "; ".join(f"{one.pole}: {one.words} ({one.verdict})" for one in self.view.descriptions)
         return f"<neuron {self.view.index} of {self.view.layer}: {words or self.view.verdict}>"
 
     def _repr_html_(self) -> str:
         """Return the card as HTML that shows and plays without a network."""
-        return str(_template("card.html.j2").render(card=self, width=_WIDTH, height=_HEIGHT))
+        return str(environment().get_template("card.html.j2").render(card=self, width=_WIDTH, height=_HEIGHT))
 
 
 class RunView:
@@ -118,7 +118,8 @@ class RunView:
 
     def descriptions(self, name: str | None = None) -> pl.DataFrame:
         """Return a table of descriptions: one row per neuron and pole; the last one made by default."""
-        return self._data.descriptions if name is None else self.run.table("descriptions", name)[1]
+        wanted = name or self._data.method
+        return self.run.table("descriptions", wanted)[1] if wanted else self._data.descriptions
 
     def captions(self, name: str | None = None) -> pl.DataFrame:
         """Return a table of captions, by its name or the beginning of it; the only one by default."""
@@ -186,7 +187,7 @@ class RunView:
             "layers": self.run.layers,
             "method": self._data.method,
         }
-        return str(_template("run.html.j2").render(shown))
+        return str(environment().get_template("run.html.j2").render(shown))
 
 
 def open_run(root: Path | str) -> RunView:
@@ -217,8 +218,3 @@ def _outline(trace: Trace, seconds: float) -> str:
     ]
     corners = [(points[0][0], float(_HEIGHT)), *points, (points[-1][0], float(_HEIGHT))]
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
-
-
-def _template(name: str) -> Any:
-    loader = PackageLoader("otoscope.report", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)

@@ -8,20 +8,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from otoscope import __version__
-from otoscope.report.neurons import control_bar, verdict
-from otoscope.report.reading import RunData, failures
-from otoscope.report.views import (
-    VERDICTS,
+from otoscope.report.descriptions import control_bar, verdict
+from otoscope.report.facts import cautions, facts, short_name
+from otoscope.report.methods.method import spoken
+from otoscope.report.overview_views import (
     ConceptCount,
     ConfoundChart,
-    Fact,
     LayerView,
     OverviewView,
     Quartiles,
     ScoreChart,
 )
-from otoscope.store.run import read_stage
+from otoscope.report.reading import RunData, failures
+from otoscope.report.views import VERDICTS
 
 STRONG = 0.5
 _BIN = 0.05
@@ -50,7 +49,7 @@ def overview_view(data: RunData, confounds: Confounds, *, alpha: float, title: s
     lost = failures(data)
     manifest = data.run.manifest
     return OverviewView(
-        title=title or str(manifest["model"]["spec"]),
+        title=title or short_name(str(manifest["model"]["spec"])),
         model=str(manifest["model"]["spec"]),
         data=str(manifest["data"]["spec"]),
         n_clips=data.clips.height,
@@ -63,8 +62,8 @@ def overview_view(data: RunData, confounds: Confounds, *, alpha: float, title: s
         alpha=alpha,
         heldout=_quartiles(described, "heldout_pearson"),
         control=_quartiles(described, "control_pearson"),
-        facts=_facts(data),
-        cautions=_cautions(data, described),
+        facts=facts(data),
+        cautions=cautions(data, described),
         layers=layers,
         scores=_scores(described),
         concepts=_concepts(described),
@@ -151,14 +150,14 @@ def _scores(described: pl.DataFrame) -> ScoreChart | None:
 
 
 def _concepts(described: pl.DataFrame) -> tuple[ConceptCount, ...]:
-    if described.is_empty():
+    if "concept" not in described.columns:
         return ()
     good = described.filter(_SIGNIFICANT).group_by("concept")
     high = (pl.col("pole") == "high").sum()
     table = (
         good.agg(n_high=high, n=pl.len()).sort(["n", "concept"], descending=[True, False]).head(_N_CONCEPTS)
     )
-    return tuple(ConceptCount(str(c), int(h), int(n - h)) for c, h, n in table.iter_rows())
+    return tuple(ConceptCount(spoken(str(c)), int(h), int(n - h)) for c, h, n in table.iter_rows())
 
 
 def _confound_chart(confounds: Confounds) -> ConfoundChart | None:
@@ -172,56 +171,3 @@ def _confound_chart(confounds: Confounds) -> ConfoundChart | None:
 def _strong_share(r: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:
     known = np.abs(r[np.isfinite(r)])
     return float((known >= STRONG).mean()) if len(known) else None
-
-
-def _facts(data: RunData) -> tuple[Fact, ...]:
-    manifest = data.run.manifest
-    model, source = manifest["model"], manifest["data"]
-    pooling = sorted({one.pooling for one in data.run.layers})
-    found = [
-        Fact("Network", str(model["spec"])),
-        Fact("Weights", f"sha256 {str(model['weights_hash'])[:12]}", str(model["weights_hash"])),
-        Fact("Hears at", f"{int(model['sample_rate']):,} Hz"),
-        Fact("Recordings", str(source["spec"])),
-        Fact("Data", f"sha256 {str(source['hash'])[:12]}", str(source["hash"])),
-        Fact("Pooling over time", ", ".join(pooling)),
-        Fact("Seed", str(manifest.get("seed"))),
-        Fact("Descriptions", data.method or "none yet"),
-        *_described_by(data),
-        Fact("Captions", ", ".join(data.run.listing("captions")) or "none"),
-        Fact("Made with", f"Otoscope {__version__}, run format {manifest['format_version']}"),
-    ]
-    return tuple(found)
-
-
-def _described_by(data: RunData) -> list[Fact]:
-    config = (read_stage(data.run, "describe") or {}).get("config") or {}
-    shown = {
-        "method": "Method",
-        "similarity": "Similarity",
-        "concepts": "Concepts",
-        "encoder": "Text encoder",
-    }
-    return [Fact(label, str(config[key])) for key, label in shown.items() if config.get(key) is not None]
-
-
-def _cautions(data: RunData, described: pl.DataFrame) -> tuple[str, ...]:
-    found = []
-    n_failed = data.clips.filter(pl.col("status") != "ok").height
-    if n_failed:
-        found.append(
-            f"{n_failed} of {data.clips.height} clips could not be used; they are listed under Clips."
-        )
-    if data.run.manifest["data"].get("group_declared") is False:
-        found.append(
-            "The data declares no groups (recording source, speaker, artist): p-values and intervals treat every "
-            "clip as independent and are too optimistic where clips share a source."
-        )
-    if described.is_empty():
-        found.append("This run holds no descriptions yet: neurons are shown by their clips alone.")
-    elif described["flags"].fill_null("").str.contains("circular").any():
-        found.append(
-            "Some descriptions are circular: the captions contain the label, or the scorer is of the describer's "
-            "family. Read their scores as a ceiling."
-        )
-    return tuple(found)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-SCRIPTS = ("data.js", "player.js", "table.js", "panel.js", "app.js")
+SCRIPTS = ("data.js", "player.js", "table.js", "clip.js", "words.js", "panel.js", "app.js")
 STYLES = ("style.css", "neurons.css")
 _PLAIN_STYLE = "main[hidden]:not(.neurons) { display: block; }"
 
@@ -37,6 +37,8 @@ def environment() -> Environment:
     made.filters |= {
         "pct": lambda value: f"{value:.2f}%",
         "num": number_text,
+        "fixed": lambda value: "–" if value is None else f"{value:.2f}".replace("-", "−"),
+        "weblink": lambda text: str(text).startswith(("http://", "https://")),
         "count": lambda value: f"{value:,}",
         "plural": lambda n, noun: f"{n:,} {noun}" + ("" if n == 1 else "s"),
         "urlencode_all": lambda text: quote(str(text), safe=""),

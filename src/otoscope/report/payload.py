@@ -7,12 +7,17 @@ activation). The keys, per neuron::
     n  global number          l  layer (number)       i  index             v  verdict (number)
     f  bits: 1 dead, 2 silent, 4 signed               c  class name (string number)
     m  [mean, std, share of positive positions]
-    d  descriptions: [pole, concept, score, margin, p, q, held out, its low, its high, control, AUPRC gain,
-                      AUROC, [concepts], [scores], [flags], verdict, clips described on, clips scored on]
+    d  descriptions: [table (number), pole, words, score, margin, p, q, held out, its low, its high, control,
+                      AUPRC gain, AUROC, [flags], verdict, clips described on, clips scored on, [blocks]]
+    o  the same of the run's other tables of descriptions
     y  [lowest, highest] activation of the traces
     t, b  most and least active clips: [row, value, peak_s, peak_hz, trace, start_s, end_s]
     h  [counts], e [edges, or first and last where they are even]       r  rank correlations, in the order of
                                                                            ``measures``
+
+Words of a description are a string number, or text where they are a whole summary. The blocks are
+``["candidates", title, [[concept, score]]]``, ``["sentences", title, note, [[text, kept, cosine, pair, reason]]]``,
+``["chips", title, [[text, kept, reason]]]`` and ``["facts", title, [[name, value]]]``.
 
 ``<``, ``>``, ``&`` and the line separators U+2028 and U+2029 are written as ``\uXXXX``, so no text can end the
 script element or begin another.
@@ -25,6 +30,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from otoscope.report.said import Block, Candidates, Chips, Facts, Sentences
 from otoscope.report.views import (
     POLES,
     VERDICTS,
@@ -36,6 +42,8 @@ from otoscope.report.views import (
 )
 
 LEVELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SHORT = 60
+"""Characters of words up to which they stand in the string table: longer ones are hardly ever said twice."""
 _ESCAPES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 
@@ -73,7 +81,7 @@ def rounded(value: float | None) -> float | int | None:
     return int(short) if short == int(short) else short
 
 
-def neuron_record(view: NeuronView, layer: int, strings: Strings) -> dict[str, Any]:
+def neuron_record(view: NeuronView, layer: int, tables: Sequence[str], strings: Strings) -> dict[str, Any]:
     """Return one neuron for the page; the keys are explained in the module."""
     span = trace_span((*view.top, *view.bottom))
     record: dict[str, Any] = {
@@ -83,7 +91,8 @@ def neuron_record(view: NeuronView, layer: int, strings: Strings) -> dict[str, A
         "v": VERDICTS.index(view.verdict),
         "f": view.dead + 2 * view.silent + 4 * view.signed,
         "m": [rounded(one) for one in (view.mean, view.std, view.share_positive)],
-        "d": [_description(one, strings) for one in view.descriptions],
+        "d": [_description(one, tables, strings) for one in view.descriptions],
+        "o": [_description(one, tables, strings) for one in view.others],
         "y": [rounded(one) for one in span],
         "t": [_ranked(one, span) for one in view.top],
         "b": [_ranked(one, span) for one in view.bottom],
@@ -96,19 +105,39 @@ def neuron_record(view: NeuronView, layer: int, strings: Strings) -> dict[str, A
     return record
 
 
-def _description(view: DescriptionView, strings: Strings) -> list[Any]:
+def _description(view: DescriptionView, tables: Sequence[str], strings: Strings) -> list[Any]:
     numbers = (view.score, view.margin, view.p, view.q, view.heldout, view.heldout_low, view.heldout_high)
     return [
+        tables.index(view.table),
         POLES.index(view.pole),
-        strings.number(view.concept),
+        strings.number(view.words) if len(view.words) <= _SHORT else view.words,
         *(rounded(one) for one in (*numbers, view.control, view.auprc_gain, view.auroc)),
-        [strings.number(one.concept) for one in view.candidates],
-        [rounded(one.score) for one in view.candidates],
         [strings.number(one) for one in view.flags],
         VERDICTS.index(view.verdict),
         view.n_describe,
         view.n_score,
+        [block_record(one, strings) for one in view.said.blocks],
     ]
+
+
+def block_record(block: Block, strings: Strings) -> list[Any]:
+    """Return one block of a description for the page."""
+    title = strings.number(block.title)
+    match block:
+        case Candidates():
+            pairs = [[strings.number(one.concept), rounded(one.score)] for one in block.candidates]
+            return ["candidates", title, pairs]
+        case Sentences():
+            own = [
+                [one.text, int(one.kept), rounded(one.cosine), one.pair, strings.number(one.reason)]
+                for one in block.sentences
+            ]
+            return ["sentences", title, strings.number(block.note), own]
+        case Chips():
+            chips = [[strings.number(c.text), int(c.kept), strings.number(c.reason)] for c in block.chips]
+            return ["chips", title, chips]
+        case Facts():
+            return ["facts", title, [[strings.number(name), value] for name, value in block.pairs]]
 
 
 def _edges(histogram: Histogram) -> list[Any]:

@@ -17,16 +17,14 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from otoscope.report.views import (
+from otoscope.report.overview_views import (
     ConceptCount,
     ConfoundChart,
-    DescriptionView,
     LayerView,
-    NeuronView,
     OverviewView,
-    RankedClip,
     ScoreChart,
 )
+from otoscope.report.views import DescriptionView, NeuronView, RankedClip
 from otoscope.store.atomic import write_bytes
 
 INK, SOFT, LINE = "#1d1c1a", "#5f5b54", "#e3ded4"
@@ -182,7 +180,7 @@ def neuron_figure(view: NeuronView) -> Figure:
 
 def _line(one: DescriptionView) -> str:
     heldout = "" if one.heldout is None else f" (held out r {one.heldout:.2f})"
-    return f"{one.pole}: {_short(one.concept)}{heldout}"
+    return f"{one.pole}: {_short(one.words)}{heldout}"
 
 
 def _histogram(axis: Any, view: NeuronView) -> None:

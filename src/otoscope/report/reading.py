@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from otoscope.report.views import ClipView, Credit, FailureView
+from otoscope.report.methods import in_order
+from otoscope.report.overview_views import FailureView
+from otoscope.report.views import ClipView, Credit
 from otoscope.store import tables
 from otoscope.store.run import Run, open_run, read_stage
 
@@ -24,6 +26,19 @@ MEASURES = {
     "pitch": r"^(pitch|f0)(_\w+)?_hz$",
 }
 
+IDENTITY = ("neuron", "layer", "index", "pole")
+SCORES: dict[str, Any] = {
+    **dict.fromkeys(
+        ("score", "margin", "p", "q", "heldout_pearson", "heldout_low", "heldout_high"), pl.Float64
+    ),
+    **dict.fromkeys(("heldout_auprc_gain", "heldout_auroc", "control_pearson"), pl.Float64),
+    **dict.fromkeys(("n_describe", "n_score"), pl.Int64),
+    "testable": pl.Boolean,
+    "flags": pl.String,
+}
+COMMON_COLUMNS = frozenset((*IDENTITY, *SCORES))
+"""Columns that tables of descriptions of every method may have."""
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -35,10 +50,9 @@ class RunData:
         The folder.
     clips, neurons : polars.DataFrame
         One row a clip; one row a neuron.
-    method : str or None
-        Name of the table of descriptions that is shown; None where the run has none.
-    descriptions : polars.DataFrame
-        One row per neuron and pole; empty where there is none.
+    tables : dict of str to polars.DataFrame
+        The tables of descriptions, the one that the page is about first; each has every column of ``SCORES``,
+        null where its method gives none.
     measures : dict of str to array (clip,) float64
         Level, centroid, duration, silence, pitch, as far as the run has them; NaN where a clip has none.
     """
@@ -46,9 +60,18 @@ class RunData:
     run: Run
     clips: pl.DataFrame
     neurons: pl.DataFrame
-    method: str | None
-    descriptions: pl.DataFrame
+    tables: dict[str, pl.DataFrame]
     measures: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+
+    @property
+    def method(self) -> str | None:
+        """Name of the table of descriptions that the page is about; None where the run has none."""
+        return next(iter(self.tables), None)
+
+    @property
+    def descriptions(self) -> pl.DataFrame:
+        """That table: one row per neuron and pole; empty where there is none."""
+        return next(iter(self.tables.values()), pl.DataFrame())
 
 
 def read_run(root: Path | str, descriptions: str | None = None) -> RunData:
@@ -59,8 +82,8 @@ def read_run(root: Path | str, descriptions: str | None = None) -> RunData:
     root : path
         The run folder.
     descriptions : str or None
-        Name (or unambiguous beginning) of the table of descriptions; None takes the one written last by
-        the describe stage, or the only one.
+        Name (or unambiguous beginning) of the table of descriptions that the page is about; None takes the one
+        written last by the describe stage, else the first in the order of the methods.
 
     Raises
     ------
@@ -69,15 +92,32 @@ def read_run(root: Path | str, descriptions: str | None = None) -> RunData:
     FormatError
         If it is of a newer format.
     UnknownNameError
-        If ``descriptions`` fits no table, or none was named and several exist.
+        If ``descriptions`` fits no table.
     """
     run = open_run(root)
     clips, neurons = run.clips(), run.neurons()
-    name = descriptions or _last_described(run)
-    if name is None and not run.listing("descriptions"):
-        return RunData(run, clips, neurons, None, pl.DataFrame(), _measures(run, clips))
-    found, table = run.table("descriptions", name)
-    return RunData(run, clips, neurons, found, table, _measures(run, clips))
+    return RunData(run, clips, neurons, _tables(run, descriptions), _measures(run, clips))
+
+
+def _tables(run: Run, wanted: str | None) -> dict[str, pl.DataFrame]:
+    names = in_order(list(run.listing("descriptions")))
+    first = run.table("descriptions", wanted)[0] if wanted else _last_described(run)
+    ordered = sorted(names, key=lambda name: name != first)
+    return {name: complete(run.table("descriptions", name)[1]) for name in ordered}
+
+
+def complete(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table of descriptions with every column of ``SCORES``, null where its method gives none.
+
+    What was never tested (no ``q``) is marked as not testable; rows of dead neurons, of which nothing is said, go.
+    """
+    missing = {name: pl.lit(None, dtype=kind) for name, kind in SCORES.items() if name not in table.columns}
+    if "q" in missing and "testable" in missing:
+        missing["testable"] = pl.lit(False)
+    if "pole" not in table.columns:
+        missing["pole"] = pl.lit("high")
+    flags = pl.col("flags").fill_null("").str.split(";")
+    return table.with_columns(**missing).filter(~flags.list.contains("dead"))
 
 
 def _last_described(run: Run) -> str | None:

@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from otoscope.report import plots
-from otoscope.report.fitting import Dropped, fit, gather
+from otoscope.report.fitting import Dropped, fit
+from otoscope.report.gathering import gather
 from otoscope.report.overview import overview_view
 from otoscope.report.reading import read_run
 from otoscope.store.atomic import write_text

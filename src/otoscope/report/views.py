@@ -11,7 +11,7 @@ confirmed  its description is significant (q <= alpha) and its held-out score li
            95th percentile of its layer's control scores (5 % would by chance)
 significant q <= alpha, but the held-out score does not clear the control
 chance     described, not significant
-untestable described, but the data cannot reach alpha
+untestable described, but not tested, or the data cannot reach alpha
 undescribed no description in this run
 dead       the activation never varied; nothing to describe
 ========== =======================================================================================
@@ -20,6 +20,8 @@ dead       the activation never varied; nothing to describe
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from otoscope.report.said import Said
 
 VERDICTS = ("confirmed", "significant", "chance", "untestable", "undescribed", "dead")
 POLES = ("high", "low")
@@ -104,22 +106,16 @@ class RankedClip:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One concept with its score, among a description's five best."""
-
-    concept: str
-    score: float | None
-
-
-@dataclass(frozen=True)
 class DescriptionView:
     """What one pole of a neuron was found to listen to, and how far to trust it.
 
     Attributes
     ----------
+    table : str
+        The table of descriptions it stands in.
     pole : {"high", "low"}
-    concept : str
-        The best concept.
+    said : Said
+        Its words, and how they came about.
     score, margin : float or None
         Its score and the distance to the runner-up; higher is better.
     p, q : float or None
@@ -131,18 +127,17 @@ class DescriptionView:
         The same score for another neuron's description.
     auprc_gain, auroc : float or None
         Average precision minus prevalence, and area under the ROC curve, held out.
-    candidates : tuple of Candidate
-        The five best concepts.
     n_describe, n_score : int or None
         Clips used for describing and for scoring.
     flags : tuple of str
-        Remarks of the describing stage.
+        Remarks of the describing stage, in plain words.
     verdict : str
         One of ``VERDICTS``.
     """
 
+    table: str
     pole: str
-    concept: str
+    said: Said
     score: float | None
     margin: float | None
     p: float | None
@@ -153,11 +148,15 @@ class DescriptionView:
     control: float | None
     auprc_gain: float | None
     auroc: float | None
-    candidates: tuple[Candidate, ...]
     n_describe: int | None
     n_score: int | None
     flags: tuple[str, ...]
     verdict: str
+
+    @property
+    def words(self) -> str:
+        """The description in the fewest words."""
+        return self.said.words
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,9 @@ class NeuronView:
     mean, std, share_positive : float or None
         Moments of the pooled activations; share of positive positions.
     descriptions : tuple of DescriptionView
-        At most one per pole, ``high`` first.
+        Of the table that the page is about: at most one per pole, ``high`` first.
+    others : tuple of DescriptionView
+        Of every other table of the run, table by table.
     top, bottom : tuple of RankedClip
         Most and least active clips.
     histogram : Histogram or None
@@ -224,6 +225,7 @@ class NeuronView:
     std: float | None
     share_positive: float | None
     descriptions: tuple[DescriptionView, ...]
+    others: tuple[DescriptionView, ...]
     top: tuple[RankedClip, ...]
     bottom: tuple[RankedClip, ...]
     histogram: Histogram | None
@@ -237,120 +239,3 @@ class NeuronView:
             self.descriptions, key=lambda one: (VERDICTS.index(one.verdict), -(one.heldout or -1.0))
         )
         return ranked[0] if ranked else None
-
-
-@dataclass(frozen=True)
-class Quartiles:
-    """Lower quartile, median and upper quartile of some scores."""
-
-    low: float
-    middle: float
-    high: float
-
-
-@dataclass(frozen=True)
-class LayerView:
-    """One layer in the overview.
-
-    Attributes
-    ----------
-    name, pooling : str
-    n_neurons, n_dead, n_silent, n_described : int
-    n_significant, n_confirmed : int
-        Neurons with a description whose q <= alpha, and those that also clear the control.
-    share_above_control : float or None
-        Share of descriptions whose held-out score exceeds the 95th percentile of the control scores;
-        0.05 is expected by chance.
-    heldout, control : Quartiles or None
-        Of the held-out scores and of the control scores.
-    """
-
-    name: str
-    pooling: str
-    n_neurons: int
-    n_dead: int
-    n_silent: int
-    n_described: int
-    n_significant: int
-    n_confirmed: int
-    share_above_control: float | None
-    heldout: Quartiles | None
-    control: Quartiles | None
-
-
-@dataclass(frozen=True)
-class ScoreChart:
-    """Held-out scores beside control scores: counts per bin of ``edges``."""
-
-    edges: tuple[float, ...]
-    heldout: tuple[int, ...]
-    control: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ConceptCount:
-    """How many neurons were significantly described by a concept, by pole."""
-
-    concept: str
-    n_high: int
-    n_low: int
-
-    @property
-    def n(self) -> int:
-        """Both poles together."""
-        return self.n_high + self.n_low
-
-
-@dataclass(frozen=True)
-class ConfoundChart:
-    """Share of each layer's live neurons with |r| >= ``threshold``: ``shares[layer][measure]``."""
-
-    layers: tuple[str, ...]
-    measures: tuple[str, ...]
-    shares: tuple[tuple[float | None, ...], ...]
-    threshold: float
-
-
-@dataclass(frozen=True)
-class FailureView:
-    """A clip that could not be used, and why."""
-
-    row: int
-    id: str
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One line of "what was dissected": a name, a value, and the full value where it is shortened."""
-
-    name: str
-    value: str
-    full: str | None = None
-
-
-@dataclass(frozen=True)
-class OverviewView:
-    """The first page: what was dissected, and what came out of it."""
-
-    title: str
-    model: str
-    data: str
-    n_clips: int
-    n_usable: int
-    n_neurons: int
-    n_dead: int
-    n_described: int
-    n_significant: int
-    n_confirmed: int
-    alpha: float
-    heldout: Quartiles | None
-    control: Quartiles | None
-    facts: tuple[Fact, ...]
-    cautions: tuple[str, ...]
-    layers: tuple[LayerView, ...]
-    scores: ScoreChart | None
-    concepts: tuple[ConceptCount, ...]
-    confounds: ConfoundChart | None
-    failures: tuple[FailureView, ...]

@@ -9,7 +9,7 @@ const table = (() => {
 
   const keys = {
     neuron: (one) => [one.place],
-    words: (one) => [one.main?.concept.toLowerCase() ?? "\uffff"],
+    words: (one) => [one.main?.words.toLowerCase() ?? "\uffff"],
     heldout: (one) => [one.main?.heldout ?? -2],
     q: (one) => [one.main?.q ?? 2],
   };
@@ -31,7 +31,7 @@ const table = (() => {
   }
 
   // "whole phrase" in quotes; otherwise every word must occur.
-  const wanted = () => [...search.value.toLowerCase().matchAll(/"([^"]+)"?|(\S+)/g)].map((hit) => hit[1] ?? hit[2]);
+  const wanted = () => [...plainly(search.value).matchAll(/"([^"]+)"?|(\S+)/g)].map((hit) => hit[1] ?? hit[2]);
 
   function update(keepPlace = false) {
     const words = wanted();
@@ -40,6 +40,7 @@ const table = (() => {
     document.getElementById("count").textContent =
       found.length === NEURONS.length ? `${total} neurons` : `${count(found.length)} of ${total} neurons`;
     rows.parentElement.setAttribute("aria-rowcount", found.length + 1);
+    document.getElementById("reset").hidden = !search.value && Object.values(picks).every((one) => one.value === "");
     space.style.height = `${found.length * height()}px`;
     if (!keepPlace) rows.scrollTop = 0;
     paint();
@@ -63,20 +64,21 @@ const table = (() => {
     const node = el("div", {
       class: "row", role: "row", id: `row-${one.place}`, "aria-rowindex": place + 2,
       "aria-selected": one === chosen ? "true" : "false", on: { click: () => choose(one) },
-    }, badge(one.verdict), who(one), said(one), el("span", { role: "gridcell", class: "mini-cell" }, one.main ? mini(one.main) : ""),
+    }, badge(one.verdict), who(one), said(one), el("span", { role: "gridcell", class: "mini-cell" }, ...(one.main ? score(one.main) : [])),
     el("span", { role: "gridcell", class: "figure" }, one.main ? small(one.main.q) : ""));
     node.style.top = `${place * tall}px`;
     return node;
   }
 
+  const score = (one) => [el("b", {}, fixed(one.heldout)), el("small", {}, fixed(one.control)), mini(one)];
   const who = (one) => el("span", { role: "gridcell", class: "who", title: `${one.layer}, neuron ${one.index}` },
     el("b", {}, String(one.index)), one.name ? ` ${one.name}` : "", el("span", {}, one.layer));
 
   function said(one) {
     if (!one.main) return el("span", { role: "gridcell", class: "none" }, VERDICT_TEXT[one.verdict]);
-    const other = one.words[1];
-    return el("span", { role: "gridcell", class: "said" }, pole(one.main.pole, one.words.length > 1), one.main.concept,
-      other ? el("span", { class: "other" }, pole(other.pole, true), other.concept) : null);
+    const other = one.said[1];
+    return el("span", { role: "gridcell", class: "said", title: one.main.words }, pole(one.main.pole, one.said.length > 1), one.main.words,
+      other ? el("span", { class: "other", title: other.words }, pole(other.pole, true), other.words) : null);
   }
 
   const pole = (name, needed) => needed
@@ -123,12 +125,13 @@ const table = (() => {
     fill(picks.verdict, "All verdicts", VERDICTS.filter((one) => present.has(one)).map((one) => [one, VERDICT_TEXT[one]]));
     fill(picks.confound, "Moves with …", DATA.measures.map((name, place) => [place, name]));
     search.addEventListener("input", () => update());
+    document.getElementById("reset").addEventListener("click", () => { ask({}); search.focus(); });
     rows.addEventListener("scroll", () => requestAnimationFrame(paint), { passive: true });
     addEventListener("resize", () => update(true));
     for (const head of document.querySelectorAll("[data-sort] button")) {
       head.addEventListener("click", () => sortBy(head.parentElement.dataset.sort));
     }
-    sortBy(DATA.described ? "heldout" : "neuron");
+    sortBy(DATA.tables.length ? "heldout" : "neuron");
   }
 
   function ask({ words = "", layer = "" }) {
@@ -158,13 +161,12 @@ function badge(verdict) {
     draw("title", {}, VERDICT_TEXT[verdict]), ...shapes[verdict].map(([tag, attributes]) => draw(tag, attributes)));
 }
 
-// Held-out score with its interval against the control, without an axis; the panel has the large one.
+// Held-out score with its interval against the control, on the axis of the panel.
 function mini(one) {
-  const at = (value) => percent((value - SCORE_LOW) / (1 - SCORE_LOW));
-  const parts = [draw("line", { x1: at(0), x2: at(0), y1: 0, y2: 16, class: "line-grid" })];
-  if (one.control !== null) parts.push(draw("line", { x1: at(one.control), x2: at(one.control), y1: 3, y2: 13, class: "line-control", "stroke-width": 2 }));
-  if (one.low !== null && one.high !== null) parts.push(draw("line", { x1: at(one.low), x2: at(one.high), y1: 8, y2: 8, class: one.pole, stroke: "currentColor", "stroke-width": 1.5 }));
-  if (one.heldout !== null) parts.push(draw("circle", { cx: at(one.heldout), cy: 8, r: 3.2, class: `fill-${one.pole}` }));
+  const parts = [draw("line", { x1: scoreAt(0), x2: scoreAt(0), y1: 0, y2: 16, class: "line-grid" })];
+  if (one.control !== null) parts.push(draw("line", { x1: scoreAt(one.control), x2: scoreAt(one.control), y1: 3, y2: 13, class: "line-control", "stroke-width": 2 }));
+  if (one.low !== null && one.high !== null) parts.push(draw("line", { x1: scoreAt(one.low), x2: scoreAt(one.high), y1: 8, y2: 8, class: one.pole, stroke: "currentColor", "stroke-width": 1.5 }));
+  if (one.heldout !== null) parts.push(draw("circle", { cx: scoreAt(one.heldout), cy: 8, r: 3.2, class: `fill-${one.pole}` }));
   return draw("svg", { class: "mini", role: "img", "aria-label": `held out ${fixed(one.heldout)}, control ${fixed(one.control)}` },
     draw("title", {}, `held out ${fixed(one.heldout)} (${fixed(one.low)} to ${fixed(one.high)}), control ${fixed(one.control)}`), ...parts);
 }
