@@ -235,8 +235,8 @@ def _entries(text: str) -> list[str]:
     lines = [_BULLET.sub("", one).strip() for one in text.splitlines()]
     lines = [one for one in lines if any(letter.isalnum() for letter in one) and not one.endswith(":")]
     if len(lines) == 1:
-        parts = (re.sub(r"^\s*and\s+", "", part) for part in re.split("[,;]", lines[0]))
-        return [part for part in parts if part.strip(" .")]
+        parts = (re.sub(r"^\s*and\s+", "", part).strip(" .") for part in re.split("[,;]", lines[0]))
+        return [part for part in parts if part]
     return lines
 
 
