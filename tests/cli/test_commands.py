@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+import otoscope
 from otoscope.audio.write import write
 from otoscope.cli.main import COMMANDS, run
 from otoscope.registry import load
@@ -170,3 +174,14 @@ def test_train_from_the_command_line(
     assert code == 0
     assert "no test part" in capsys.readouterr().out
     assert run(["layers", str(tmp_path / "m")]) == 0
+
+
+def test_python_m_is_the_same_command_and_lets_waiting_threads_sleep() -> None:
+    code = "import os, sys; sys.argv[1:] = ['--version']; import runpy\n"
+    code += "try:\n    runpy.run_module('otoscope', run_name='__main__')\n"
+    code += "except SystemExit as end:\n    print(end.code, os.environ['OMP_WAIT_POLICY'])"
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["otoscope", otoscope.__version__, "0", "PASSIVE"]

@@ -6,6 +6,7 @@ else. A command's module is imported only when it is called, so that help is ins
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -51,7 +52,12 @@ def help_text() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code.
+
+    torch's threads are told to sleep while they wait, unless OMP_WAIT_POLICY says otherwise: a thread that waits by
+    spinning takes the core from the processes that decode sound, and from whatever else runs on the machine.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
