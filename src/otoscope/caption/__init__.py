@@ -1,7 +1,8 @@
-"""Clips in words: captions from labels, metadata, a file, or from what the waveform measures.
+"""Clips in words: captions from labels, metadata, a file, what the waveform measures, or what a network hears.
 
-:func:`open_captioner` turns ``acoustic``, ``labels``, ``titles``, ``metadata:COLUMN`` or ``file:PATH`` into a
-:class:`~otoscope.caption.captioner.Captioner`; :func:`otoscope.caption.stage.caption` writes its table into a run.
+:func:`open_captioner` turns ``acoustic``, ``labels``, ``titles``, ``metadata:COLUMN``, ``file:PATH``,
+``qwen2-audio:NAME_OR_PATH`` or ``py:module:function`` into a :class:`~otoscope.caption.captioner.Captioner`;
+:func:`otoscope.caption.stage.caption` writes its table into a run.
 A new captioner is one file with a function ``(rest of the spec) -> Captioner`` plus one line in :data:`CAPTIONERS`.
 """
 
@@ -20,6 +21,8 @@ CAPTIONERS: dict[str, str] = {
     "titles": "otoscope.caption.metadata:load_titles",
     "metadata": "otoscope.caption.metadata:load",
     "file": "otoscope.caption.from_file:load",
+    "qwen2-audio": "otoscope.caption.qwen2_audio:load",
+    "py": "otoscope.caption.python:load",
 }
 """Scheme -> function ``(rest of the spec) -> Captioner``."""
 
@@ -30,7 +33,9 @@ def open_captioner(spec: str = "acoustic") -> Captioner:
     Parameters
     ----------
     spec : str
-        ``acoustic``, ``labels``, ``labels:SET``, ``titles``, ``metadata:COLUMN`` or ``file:PATH``.
+        ``acoustic``, ``labels``, ``labels:SET``, ``titles``, ``metadata:COLUMN``, ``file:PATH``,
+        ``qwen2-audio:NAME_OR_PATH`` (:mod:`~otoscope.caption.qwen2_audio`) or ``py:module:function``
+        (:mod:`~otoscope.caption.python`).
 
     Raises
     ------
