@@ -59,7 +59,9 @@ def write(folder: Path, seed: int = 0) -> Path:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.3 * torch.randn_like(parameter))
-        model.generation_config.suppress_tokens = list(range(6))  # marks: no answer ends before it begins
+        pieces = words.get_vocab().items()
+        mute = [place for piece, place in pieces if not (piece.isascii() and piece.isalpha())]
+        model.generation_config.suppress_tokens = mute  # it says letters, and never ends before it begins
         model.save_pretrained(folder)
         transformers.Qwen2AudioProcessor(extractor, words).save_pretrained(folder)
     return folder
