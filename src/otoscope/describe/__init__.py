@@ -9,9 +9,19 @@ describing is one file with a function ``(run, config, **tools) -> name of its t
 
 METHODS: dict[str, str] = {
     "db": "otoscope.describe.db:describe_by_captions",
+    "icl": "otoscope.describe.icl:describe_by_icl",
+    "open": "otoscope.describe.open_concepts:describe_by_open_concepts",
+    "summary": "otoscope.describe.summary:describe_by_summary",
     "tab": "otoscope.describe.tab:describe_by_sound",
 }
 """Describing method -> function that writes ``descriptions/<method>-<hash8>.parquet`` of a run."""
+
+ESTIMATES: dict[str, str] = {
+    "icl": "otoscope.describe.icl:estimate_icl",
+    "open": "otoscope.describe.open_concepts:estimate_open",
+    "summary": "otoscope.describe.summary:estimate_summary",
+}
+"""Describing method that may ask a chat model -> function that says what it would ask."""
 
 SIMILARITIES: dict[str, str] = {
     "cos": "otoscope.describe.bind:bind_cos",
@@ -25,6 +35,9 @@ SIMILARITIES: dict[str, str] = {
 PRESETS: dict[str, dict[str, str]] = {
     "and-2024": {
         "db": "otoscope.describe.presets:and_2024_db",
+        "icl": "otoscope.describe.icl:and_2024",
+        "open": "otoscope.describe.open_concepts:and_2024",
+        "summary": "otoscope.describe.summary:and_2024",
         "tab": "otoscope.describe.presets:and_2024_tab",
     },
 }
