@@ -12,14 +12,26 @@ from otoscope.caption.acoustic.captioner import COLUMNS, AcousticCaptioner
 from otoscope.caption.captioner import share_with_label
 from otoscope.errors import EmptyDataError, FormatError, InputError, UnknownNameError
 
+from . import qwen2_checkpoint
 from .conftest import SOUNDS, make_clips
 
 HEAD = ["row", "id", "text", "status", "reason"]
 
 
-def test_every_captioner_returns_the_same_head(clips, tmp_path):
+def test_every_captioner_returns_the_same_head(clips, tmp_path, monkeypatch):
+    monkeypatch.setenv("OTOSCOPE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "c.csv").write_text("id,text\na/tone.wav,a tone\n")
-    specs = {"file": f"file:{tmp_path / 'c.csv'}", "metadata": "metadata:tags"}
+    (tmp_path / "script.json").write_text('{"rules": [["", "A sound."]]}')
+    (tmp_path / "own.py").write_text(
+        "def say(waveform, sample_rate, prompt):\n    return f'{len(waveform)} samples'\n"
+    )
+    specs = {
+        "file": f"file:{tmp_path / 'c.csv'}",
+        "metadata": "metadata:tags",
+        "chat": f"chat:scripted:{tmp_path / 'script.json'}",
+        "py": f"py:{tmp_path / 'own.py'}:say",
+        "qwen2-audio": f"qwen2-audio:{qwen2_checkpoint.write(tmp_path / 'qwen2')}?max_new_tokens=4",
+    }
     for scheme in CAPTIONERS:
         made = open_captioner(specs.get(scheme, scheme))
         table = made.captions(clips)

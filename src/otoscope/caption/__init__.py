@@ -1,8 +1,8 @@
 """Clips in words: captions from labels, metadata, a file, what the waveform measures, or what a network hears.
 
 :func:`open_captioner` turns ``acoustic``, ``labels``, ``titles``, ``metadata:COLUMN``, ``file:PATH``,
-``qwen2-audio:NAME_OR_PATH`` or ``py:module:function`` into a :class:`~otoscope.caption.captioner.Captioner`;
-:func:`otoscope.caption.stage.caption` writes its table into a run.
+``qwen2-audio:NAME_OR_PATH``, ``chat:CHAT_MODEL`` or ``py:module:function`` into a
+:class:`~otoscope.caption.captioner.Captioner`; :func:`otoscope.caption.stage.caption` writes its table into a run.
 A new captioner is one file with a function ``(rest of the spec) -> Captioner`` plus one line in :data:`CAPTIONERS`.
 """
 
@@ -23,6 +23,7 @@ CAPTIONERS: dict[str, str] = {
     "file": "otoscope.caption.from_file:load",
     "qwen2-audio": "otoscope.caption.qwen2_audio:load",
     "py": "otoscope.caption.python:load",
+    "chat": "otoscope.caption.endpoint:load",
 }
 """Scheme -> function ``(rest of the spec) -> Captioner``."""
 
@@ -34,8 +35,8 @@ def open_captioner(spec: str = "acoustic") -> Captioner:
     ----------
     spec : str
         ``acoustic``, ``labels``, ``labels:SET``, ``titles``, ``metadata:COLUMN``, ``file:PATH``,
-        ``qwen2-audio:NAME_OR_PATH`` (:mod:`~otoscope.caption.qwen2_audio`) or ``py:module:function``
-        (:mod:`~otoscope.caption.python`).
+        ``qwen2-audio:NAME_OR_PATH`` (:mod:`~otoscope.caption.qwen2_audio`), ``chat:CHAT_MODEL``
+        (:mod:`~otoscope.caption.endpoint`) or ``py:module:function`` (:mod:`~otoscope.caption.python`).
 
     Raises
     ------

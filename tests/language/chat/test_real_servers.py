@@ -8,6 +8,7 @@ server ignores any demand for structured output; so do we. llama.cpp's server ne
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -19,8 +20,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import soundfile
 from pydantic import BaseModel
 
+from otoscope.audio.write import encode
+from otoscope.caption import open_captioner
+from otoscope.caption.prompted import PROMPT
+from otoscope.data import open_data
+from otoscope.data.decode import Decoding, batches
+from otoscope.errors import ModelError
 from otoscope.language.chat import (
     Limits,
     Message,
@@ -36,6 +44,7 @@ from otoscope.language.chat import (
 )
 from otoscope.language.chat.local import LocalChat
 
+from ...caption import qwen2_checkpoint
 from . import tiny
 
 GREEDY = Sampling(max_tokens=24)
@@ -150,6 +159,30 @@ def test_a_model_that_is_not_there(model, request, tmp_path):
         missing, [Question((Message("user", "?"),), parsing.sentence)], cache=None, limits=Limits(retries=0)
     )
     assert answer.status == "failed" and answer.reason
+
+
+def test_captions_of_a_server_with_ears_are_those_of_the_network_itself(model, request, tmp_path):
+    if "llama.cpp" in request.node.name:
+        pytest.skip("llama.cpp serves another checkpoint")
+    path, where = qwen2_checkpoint.write(tmp_path / "qwen2"), model.id.partition("@")[2]
+    clips = open_data("sounds:6", seed=1)
+    served = open_captioner(
+        f"chat:openai:{path}@http://{where}?max_tokens=12&longest_s=1.5&clean=keep"
+    ).captions(clips)
+    short = [Sound(encode(one, 16_000, "wav")) for one in _waveforms(clips)]
+    own = open_captioner(f"qwen2-audio:{path}?max_new_tokens=12&clean=keep")
+    said = own.listener.say(
+        [soundfile.read(io.BytesIO(one.data), dtype="float32")[0] for one in short], PROMPT
+    )
+    assert served["text"].to_list() == said and len(set(said)) > 1
+    deaf = open_captioner(f"chat:openai:{model.id.partition('openai:')[2].partition('@')[0]}@http://{where}")
+    with pytest.raises(ModelError, match="answers but does not hear"):
+        deaf.captions(clips)
+
+
+def _waveforms(clips):
+    for batch in batches(clips, Decoding(16_000), batch_size=1):
+        yield batch.waveforms[0, :, :24_000]
 
 
 def test_the_scripted_model_is_a_stand_in(model):

@@ -26,7 +26,7 @@ A new kind of model is one file with a function ``(rest of the spec, ChatOptions
 
 from __future__ import annotations
 
-from otoscope.language.chat.ask import ask
+from otoscope.language.chat.ask import Job, ask
 from otoscope.language.chat.cache import AnswerCache
 from otoscope.language.chat.estimate import Estimate, Prices, estimate
 from otoscope.language.chat.model import ChatModel, Message, Reply, Sampling, Sound, messages_hash
@@ -80,6 +80,7 @@ __all__ = [
     "ChatModel",
     "ChatOptions",
     "Estimate",
+    "Job",
     "Limits",
     "Message",
     "Prices",

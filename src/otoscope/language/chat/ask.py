@@ -74,13 +74,46 @@ def ask(
     >>> [one.value for one in ask(model, [question, question], cache=None)], model.calls
     ([True, True], 1)
     """
-    limits = limits or Limits()
-    if isinstance(model, TakesTimeout):
-        model = model.with_timeout(limits.timeout_s)
-    replies = Replies(model, cache, limits)
-    with _threads(replies, limits.concurrency) as pool:
-        answers = pool.map(lambda one: _answered(one, replies), questions)
-        return list(track(answers, len(questions), f"asking {model.id}"))
+    return Job(model, cache=cache, limits=limits).ask(questions)
+
+
+class Job:
+    """One budget and one memory for questions that come in several portions.
+
+    Parameters
+    ----------
+    model : ChatModel
+        Who is asked.
+    cache : AnswerCache or None
+        As for :func:`ask`.
+    limits : Limits, optional
+        For all portions together.
+
+    Examples
+    --------
+    >>> from otoscope.language.chat import Message, Scripted, parsing
+    >>> job = Job(Scripted({"": "Yes."}), limits=Limits(max_calls=1))
+    >>> for word in ("loud", "loud", "quiet"):
+    ...     (answer,) = job.ask([Question((Message("user", word),), parsing.yes_or_no)])
+    ...     print(answer.status, answer.calls)
+    ok 1
+    ok 0
+    failed 0
+    """
+
+    def __init__(
+        self, model: ChatModel, *, cache: AnswerCache | None = None, limits: Limits | None = None
+    ) -> None:
+        limits = limits or Limits()
+        self._concurrency = limits.concurrency
+        timed = model.with_timeout(limits.timeout_s) if isinstance(model, TakesTimeout) else model
+        self._replies = Replies(timed, cache, limits)
+
+    def ask(self, questions: Sequence[Question[T]]) -> list[Answer[T]]:
+        """Return one answer a question, in the same order; see :func:`ask`."""
+        with _threads(self._replies, self._concurrency) as pool:
+            answers = pool.map(lambda one: _answered(one, self._replies), questions)
+            return list(track(answers, len(questions), f"asking {self._replies.model.id}"))
 
 
 @contextmanager
@@ -173,4 +206,15 @@ def repaired(messages: Sequence[Message], reply: str, complaint: str, reason: st
     return (*messages[:-1], replace(last, text=f"{last.text}\n\n{said}"))
 
 
-__all__ = ["REPAIR", "Answer", "Estimate", "Limits", "Prices", "Question", "ask", "estimate", "repaired"]
+__all__ = [
+    "REPAIR",
+    "Answer",
+    "Estimate",
+    "Job",
+    "Limits",
+    "Prices",
+    "Question",
+    "ask",
+    "estimate",
+    "repaired",
+]

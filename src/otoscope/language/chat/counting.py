@@ -41,9 +41,13 @@ def text_tokens(text: str) -> int:
     return math.ceil(len(text.encode("utf-8")) / BYTES_A_TOKEN)
 
 
+def sound_tokens(message: Message) -> int:
+    """Return the tokens of a message's sounds by :data:`RULE`."""
+    return math.ceil(sum(_seconds(one.data) for one in message.sounds) * TOKENS_A_SECOND)
+
+
 def _of_message(message: Message) -> int:
-    seconds = sum(_seconds(one.data) for one in message.sounds)
-    return text_tokens(message.text) + TOKENS_A_MESSAGE + math.ceil(seconds * TOKENS_A_SECOND)
+    return text_tokens(message.text) + TOKENS_A_MESSAGE + sound_tokens(message)
 
 
 def _seconds(data: bytes) -> float:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from otoscope.errors import FormatError, InputError, PermanentChatError
+from otoscope.language.chat.counting import sound_tokens
 from otoscope.language.chat.model import Message, Reply, Sampling
 from otoscope.language.chat.options import ChatOptions
 from otoscope.store.hashing import hash8
@@ -83,7 +84,7 @@ class Scripted:
         self.asked: list[tuple[Message, ...]] = []
 
     def complete(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
-        """Return the scripted reply; its tokens are words where the script does not say.
+        """Return the scripted reply; its tokens are words, and 25 a second of sound, where the script does not say.
 
         Raises
         ------
@@ -98,7 +99,7 @@ class Scripted:
             raise said
         if isinstance(said, Reply):
             return said
-        prompt = sum(len(one.text.split()) for one in messages)
+        prompt = sum(len(one.text.split()) + sound_tokens(one) for one in messages)
         return Reply(said, prompt, len(said.split()), "stop")
 
     def _said(self, messages: Sequence[Message], place: int) -> Said:
