@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,39 @@ def test_each_text_once_per_run(run: Run) -> None:
     assert table["vector"].dtype == pl.Array(pl.Float32, 6)
 
 
+def test_many_small_calls_write_seldom(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "_WRITTEN_AT_ONCE", 16)
+    written: list[int] = []
+    write = embeddings.tables.write
+    monkeypatch.setattr(
+        embeddings.tables, "write", lambda path, table: (written.append(table.height), write(path, table))
+    )
+    encoder = remember_in(run, Counting())
+    for n in range(100):
+        encoder.encode([f"text {n}"])
+    assert written[:16] == list(range(1, 17)) and len(written) < 35
+    encoder.keep()
+    encoder.keep()
+    assert written[-1] == 100 and written.count(100) == 1
+    assert remember_in(run, Counting()).encode(["text 99"]).shape == (1, 6)
+
+
 def test_another_encoder_has_a_file_of_its_own(run: Run) -> None:
     for name in ("counting:1", "counting:2"):
         encoder = Counting(name)
         remember_in(run, encoder).encode(["rain"])
         assert encoder.texts == ["rain"]
     assert len(list((run.root / "embeddings").iterdir())) == 2
+
+
+def test_columns_stand_on_their_page(run: Run, clips: Clips) -> None:
+    remember_in(run, Counting()).encode(["rain"])
+    sound_table(run, clips, Counting())
+    page = (Path(__file__).parents[2] / "docs" / "format" / "embeddings.md").read_text(encoding="utf-8")
+    for kind, heading in (("texts", "## texts-SCHEME-HASH"), ("sounds", "## sounds-SCHEME-HASH")):
+        (path,) = (run.root / "embeddings").glob(f"{kind}-*")
+        documented = re.findall(r"^\| `(\w+)` \|", page.split(heading)[1].split("\n## ")[0], re.MULTILINE)
+        assert pl.read_parquet(path).columns == documented
 
 
 def test_what_another_process_added_stays(run: Run) -> None:

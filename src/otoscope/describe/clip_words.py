@@ -50,7 +50,10 @@ def caption_cosines(
     """
     said = run.table("captions", captions)[1].filter(pl.col("status") == "ok").select("row", "text")
     by_row = run.clips().select("row").join(said, on="row", how="left", maintain_order="left")
-    return cosine_affinity(by_row["text"].to_list(), concepts, remember_in(run, encoder))
+    reader = remember_in(run, encoder)
+    found = cosine_affinity(by_row["text"].to_list(), concepts, reader)
+    reader.keep()
+    return found
 
 
 def sound_cosines(
@@ -62,7 +65,10 @@ def sound_cosines(
 ) -> NDArray[np.float32]:
     """Return the cosine of every clip's sound with every concept ``(clip, concept)``; NaN where none was decoded."""
     heard = sound_vectors(run, clips or reopen.reopen(run), encoder, workers=config.workers)
-    return sound_affinity(heard, concepts, remember_in(run, encoder))
+    reader = remember_in(run, encoder)
+    found = sound_affinity(heard, concepts, reader)
+    reader.keep()
+    return found
 
 
 def clipwise(

@@ -33,12 +33,18 @@ from otoscope.work import blocks
 from otoscope.work.blocks import Block
 
 FOLDER, VERSION = "embeddings", 1
+_WRITTEN_AT_ONCE = 4096
+"""Texts up to which a file is written after every call."""
+
 _SAMPLES_AT_ONCE = 2**24
 """Samples of sound (64 MB) handed to an encoder at a time; at least one clip."""
 
 
 class StoredTexts(Remembered):
     """An encoder whose vectors of texts are kept in a file: each text is encoded once per file.
+
+    The file is written after a call that encoded something; where it is large, after an eighth of it is new, so that
+    many small calls cost no more than a few large ones. :meth:`keep` writes what is left.
 
     Attributes
     ----------
@@ -54,22 +60,27 @@ class StoredTexts(Remembered):
         super().__init__(encoder)
         self.path = path
         self._vectors.update(_read_texts(path))
+        self._n_written = len(self._vectors)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit row a text, float32 (text, dim); new ones are encoded and kept."""
-        before = self.n_encoded
         rows = super().encode(texts)
-        if self.n_encoded > before:
-            self._keep()
+        unwritten = len(self._vectors) - self._n_written
+        if unwritten >= (1 if len(self._vectors) <= _WRITTEN_AT_ONCE else len(self._vectors) // 8):
+            self.keep()
         return rows
 
-    def _keep(self) -> None:
-        """Write all vectors, with those that another process has added since."""
-        known = {**_read_texts(self.path), **self._vectors}
-        keys = sorted(known)
-        vectors = np.stack([known[key] for key in keys])
-        table = pl.DataFrame({"key": [key.hex() for key in keys], "vector": _column(vectors)})
-        tables.write(self.path, table)
+    def keep(self) -> None:
+        """Write all vectors, with those that another process has added since; nothing where nothing is new."""
+        if len(self._vectors) == self._n_written:
+            return
+        self._vectors = {**_read_texts(self.path), **self._vectors}
+        keys = sorted(self._vectors)
+        vectors = np.stack([self._vectors[key] for key in keys])
+        tables.write(
+            self.path, pl.DataFrame({"key": [key.hex() for key in keys], "vector": _column(vectors)})
+        )
+        self._n_written = len(keys)
 
 
 def remember_in(run: Run, encoder: TextEncoder) -> Remembered:

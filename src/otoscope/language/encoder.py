@@ -142,6 +142,9 @@ class Remembered:
             self.n_encoded += len(new)
         return np.stack([self._vectors[key] for key in keys])  # (text, dim)
 
+    def keep(self) -> None:
+        """Write what is remembered to where it lasts: nothing here, where memory is all there is."""
+
 
 def remember(encoder: TextEncoder) -> Remembered:
     """Return ``encoder`` with a memory: captions repeat, and each distinct one is encoded once.

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from otoscope.errors import InputError, MissingExtraError, ModelError
+from otoscope.errors import InputError, MissingExtraError
+from otoscope.language import pretrained
 from otoscope.language.encoder import checked
-from otoscope.language.pretrained import hash_weights
 
 
 class SentenceEncoder:
@@ -33,7 +33,7 @@ class SentenceEncoder:
     def __init__(self, model: Any, name: str, batch_size: int = 64) -> None:
         self._model = model
         self._batch_size = batch_size
-        self.id = f"st:{name}@{hash_weights(model)}"
+        self.id = f"st:{name}@{pretrained.hash_weights(model)}"
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit row a text, float32 (text, dim); the tokeniser cuts texts above the model's limit."""
@@ -75,12 +75,6 @@ def load(rest: str, device: str = "cpu") -> SentenceEncoder:
     except ImportError as error:
         raise MissingExtraError.of("hf", "sentence-transformers") from error
     local = Path(rest).expanduser()
-    try:
+    with pretrained.opening(pretrained.transformers(), f"st:{rest}"):
         model = SentenceTransformer(str(local) if local.is_dir() else rest, device=device)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"cannot load the sentence-transformers model {rest!r}: {reason} "
-            "Give a folder that holds one, or a name on the hub (offline: one that its cache holds)."
-        ) from error
-    return SentenceEncoder(model, local.resolve().name if local.is_dir() else rest)
+    return SentenceEncoder(model, pretrained.shown(rest))
