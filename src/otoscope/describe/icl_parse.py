@@ -85,8 +85,8 @@ def and_2024_proposed(k: int) -> Callable[[str], tuple[str, ...]]:
 
     Examples
     --------
-    >>> and_2024_proposed(1)("Because it isn't a dog.\\nAnswer: cat")[0][:12]
-    "Because it i"
+    >>> and_2024_proposed(1)("A 'rooster' is not in the list.\\nAnswer: hen")
+    ('rooster',)
     """
 
     def parse(text: str) -> tuple[str, ...]:
