@@ -17,6 +17,7 @@ from otoscope.data import reopen
 from otoscope.data.clips import Clips
 from otoscope.errors import EmptyDataError
 from otoscope.models.audio_model import AudioModel
+from otoscope.models.reopen import place_of
 from otoscope.models.weights import hash_weights
 from otoscope.record import finish, summary
 from otoscope.record.config import RecordConfig
@@ -118,6 +119,7 @@ def identify(
     return {
         "model": {
             "spec": model.spec,
+            **place_of(model.spec, out),
             "weights_hash": hash_weights(model),
             "sample_rate": model.sample_rate,
             "classes": list(model.classes),
