@@ -14,8 +14,10 @@ import soundfile
 from otoscope.caption import open_captioner
 from otoscope.caption.endpoint import Asking, EndpointCaptioner
 from otoscope.caption.prompted import PROMPT
+from otoscope.caption.stage import CaptionConfig, caption
 from otoscope.errors import InputError, ModelError, TransientChatError, UnknownNameError
-from otoscope.language.chat import AnswerCache, Limits, Sampling, Scripted
+from otoscope.language.chat import AnswerCache, Limits, Prices, Sampling, Scripted
+from otoscope.store import run as runs
 
 from ..language.chat.fault_server import FaultServer, error, say
 
@@ -61,7 +63,11 @@ def test_each_clip_is_heard_and_paid_once(clips):
         again = open_captioner(spec).captions(clips)
         part = open_captioner(spec).captions(clips, rows=[2, 0])
         assert len(server.asked) == 5
-    assert table.columns == ["row", "id", "text", "status", "reason", "prompt_hash", "removed_tokens"]
+    more = ["prompt_hash", "removed_tokens", "reply", "key", "prompt_tokens", "completion_tokens"]
+    assert table.columns == ["row", "id", "text", "status", "reason", *more]
+    assert (
+        table["key"].null_count() == table["reply"].null_count() == 1 and table["completion_tokens"][0] == 5
+    )
     assert table["text"][0] == "Its peak lies at 440 Hz." and table["text"][3] == "Silence."
     assert table["status"].to_list() == ["ok"] * 4 + ["failed"] and table["reason"][4]
     assert again.equals(table) and part.equals(table[[2, 0]])
@@ -122,6 +128,7 @@ def test_looping_captions_are_cleaned_and_the_reply_is_kept(clips, tmp_path):
             made = EndpointCaptioner(Scripted({"": loop}), Asking(cleaning=how), cache=cache)
             tables[how] = made.captions(clips, rows=[0])
     assert tables["loops"]["text"][0] == "a dog barks" and tables["loops"]["removed_tokens"][0] == 117
+    assert all(one["reply"][0].strip() == loop.strip() for one in tables.values())
     assert tables["keep"]["text"][0] == loop.strip() == tables["and-2024"]["text"][0]
 
 
@@ -132,6 +139,19 @@ def test_the_budget_is_of_all_portions_together(clips):
     assert texts == ["A sound."] * 3 + [None] and model.calls == 3
     reason = made.captions(clips, rows=[3])["reason"][0]
     assert "budget of 3 calls is spent" in reason
+
+
+def test_what_captions_would_cost(clips, tmp_path):
+    with AnswerCache(tmp_path / "answers.sqlite") as cache:
+        made = EndpointCaptioner(Scripted({"": "A sound."}), cache=cache, check_hearing=False)
+        before = made.estimate(clips, prices=Prices(1.0, 1.0))
+        assert (before.calls, before.cached, before.completion_tokens_at_most) == (4, 0, 4 * 128)
+        seconds = 1.5 + 1.5 + 1.6 + 1.0
+        assert before.prompt_tokens == pytest.approx(seconds * 25 + 4 * (4 + len(PROMPT) / 4), abs=8)
+        assert before.cost_at_most == pytest.approx((before.prompt_tokens + 512) / 1e6)
+        made.captions(clips, rows=[0, 1])
+        after = made.estimate(clips)
+        assert (after.calls, after.cached, after.cost_at_most) == (2, 2, None)
 
 
 def test_a_server_that_is_gone_is_a_failure_of_every_clip(clips):
@@ -146,6 +166,22 @@ def test_hostile_replies_are_stored_as_they_are(clips):
     attack = "<script>alert(1)</script> ../../etc/passwd {prompt} \u202e"
     table = EndpointCaptioner(Scripted({"": attack})).captions(clips, rows=[0])
     assert table["text"][0] == attack and table.schema["text"] == pl.String
+
+
+def test_the_stage_asks_again_where_clips_failed(clips, tmp_path):
+    data = {"spec": clips.spec, "hash": clips.content_hash(), "n_clips": len(clips)}
+    run = runs.create(tmp_path / "run", {"model": {"spec": "none:"}, "data": data, "layers": [], "seed": 0})
+    with FaultServer(by=listening) as server:
+        spec = f"chat:openai:ears@{server.url}?concurrency=1&max_calls="
+        name = caption(run, clips, CaptionConfig(captioner=f"{spec}3", workers=0))
+        first = run.table("captions", name)[1]
+        assert (
+            first["status"].to_list() == ["ok", "ok", "failed", "failed", "failed"] and len(server.asked) == 3
+        )
+        assert "budget of 3 calls" in first["reason"][2]
+        assert caption(run, clips, CaptionConfig(captioner=f"{spec}9", workers=0, block=2)) == name
+        assert len(server.asked) == 5
+        assert run.table("captions", name)[1]["status"].to_list() == ["ok"] * 4 + ["failed"]
 
 
 @pytest.mark.parametrize(

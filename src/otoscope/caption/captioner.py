@@ -55,6 +55,11 @@ class Captioner(Protocol):
         ...
 
 
+def asks_again(captioner: Captioner) -> bool:
+    """Return whether a later run shall caption again where clips failed: the captioner says so (a busy server)."""
+    return bool(getattr(captioner, "failures_may_pass", False))
+
+
 def chosen(clips: Clips, rows: Rows | None) -> list[int]:
     """Return the rows to caption.
 

@@ -25,8 +25,17 @@ Some servers drop sound that their model cannot take and answer all the same. So
 server without sound (a reply of one token): where it counts as many prompt tokens for the first clip, it does not
 hear, and nothing more is asked. A server that reports no tokens cannot be checked.
 
-Beside the common columns stand ``prompt_hash`` (first 8 digits of the sha256 of the prompt) and ``removed_tokens``
-(of loops; null where it failed). The reply is untrusted text: stored, encoded, shown escaped.
+Beside the common columns stand, null where there was no reply,
+
+=================================== ======== ==============================================================
+prompt_hash                         String   first 8 digits of the sha256 of the prompt; never null
+removed_tokens                      Int64    tokens of loops that were removed
+reply                               String   the reply as it came, before cleaning
+key                                 String   name of the reply in the cache; null where a clip was not decoded
+prompt_tokens, completion_tokens    Int64    as the server counted
+=================================== ======== ==============================================================
+
+The reply is untrusted text: stored, encoded, shown escaped.
 """
 
 from __future__ import annotations
@@ -51,13 +60,16 @@ from otoscope.language.chat import (
     Answer,
     AnswerCache,
     ChatModel,
+    Estimate,
     Job,
     Limits,
     Message,
+    Prices,
     Question,
     Sampling,
     Sound,
     chat_model,
+    estimate,
 )
 from otoscope.language.chat.parsing import sentence
 from otoscope.progress import meter
@@ -133,6 +145,7 @@ class EndpointCaptioner:
         check_hearing: bool = True,
     ) -> None:
         self.model, self.asking = model, asking or Asking()
+        self._cache = cache
         self._job = Job(model, cache=cache, limits=limits)
         self._to_check = check_hearing
 
@@ -143,6 +156,11 @@ class EndpointCaptioner:
         drawing = [float(own.sampling.temperature), own.sampling.max_tokens, own.sampling.seed]
         parts = [self.model.id, own.prompt, own.sample_rate, float(own.longest_s), drawing, own.cleaning]
         return f"{SCHEME}-{hash8([VERSION, *parts])}"
+
+    @property
+    def failures_may_pass(self) -> bool:
+        """True: a later run asks again about clips that failed."""
+        return True
 
     @property
     def circular(self) -> bool:
@@ -173,17 +191,29 @@ class EndpointCaptioner:
             asked = [self._question(sound) for sound in sounds.values()]
             answers |= dict(zip(sounds, self._job.ask(asked), strict=True))
         reasons |= {row: one.reason or "" for row, one in answers.items() if one.value is None}
-        cleaned = {
-            row: clean(one.value, self.asking.cleaning)
-            for row, one in answers.items()
-            if one.value is not None
-        }
-        removed = [cleaned[row].removed if row in cleaned else None for row in wanted]
+        how = self.asking.cleaning
+        cleaned = {row: clean(one.value, how) for row, one in answers.items() if one.value is not None}
         found = table(clips, wanted, {row: one.text for row, one in cleaned.items()}, reasons)
         return found.with_columns(
             pl.lit(self.prompt_hash).alias("prompt_hash"),
-            pl.Series("removed_tokens", removed, dtype=pl.Int64),
+            pl.Series(
+                "removed_tokens",
+                [cleaned[one].removed if one in cleaned else None for one in wanted],
+                pl.Int64,
+            ),
+            *_columns(wanted, answers),
         )
+
+    def estimate(self, clips: Clips, *, workers: int | None = 0, prices: Prices | None = None) -> Estimate:
+        """Return what :meth:`captions` of all clips would ask now, without asking; every clip is decoded.
+
+        The one question that finds out whether the server hears is not counted.
+        """
+        made = estimate(self.model, [], cache=self._cache, prices=prices)
+        for sounds in self._portions(clips, chosen(clips, None), workers, {}):
+            asked = [self._question(sound) for sound in sounds.values()]
+            made += estimate(self.model, asked, cache=self._cache, prices=prices)
+        return made
 
     def notes(self, clips: Clips) -> Mapping[str, Any]:
         """Return who was asked what."""
@@ -239,6 +269,20 @@ class EndpointCaptioner:
         """Return the tokens of the prompt, None where no reply came."""
         (answer,) = self._job.ask([replace(question, repair=None)])
         return None if answer.text is None else answer.prompt_tokens
+
+
+def _columns(rows: list[int], answers: Mapping[int, Answer[str]]) -> list[pl.Series]:
+    replied = {row: one for row, one in answers.items() if one.text is not None}
+    return [
+        pl.Series("reply", [replied[row].text if row in replied else None for row in rows], pl.String),
+        pl.Series("key", [answers[row].key if row in answers else None for row in rows], pl.String),
+        *(
+            pl.Series(
+                name, [getattr(replied[row], name) if row in replied else None for row in rows], pl.Int64
+            )
+            for name in ("prompt_tokens", "completion_tokens")
+        ),
+    ]
 
 
 def load(rest: str = "") -> EndpointCaptioner:

@@ -1,7 +1,8 @@
 """The caption stage: put the clips of a run into words, once, as ``captions/<captioner>-<hash8>.parquet``.
 
 The work goes in blocks of rows, each a file under ``captions/<name>.parts`` until all are there; a killed stage
-goes on with the missing ones and ends with the same bytes. The marker is ``stages/caption-<name>.json``.
+goes on with the missing ones and ends with the same bytes. A table with failed clips is made again when it is asked
+for again, where the captioner's failures may pass. The marker is ``stages/caption-<name>.json``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from otoscope.caption import open_captioner
-from otoscope.caption.captioner import Captioner, share_with_label
+from otoscope.caption.captioner import Captioner, asks_again, share_with_label
 from otoscope.data.clips import Clips
 from otoscope.errors import EmptyDataError, StageError
 from otoscope.store import run as runs
@@ -81,7 +82,8 @@ def caption(run: Run, clips: Clips, config: CaptionConfig | None = None) -> str:
     name, output = words.id, f"captions/{words.id}.parquet"
     marker, identity = f"{STAGE}-{name}", {"captioner": config.captioner.partition(":")[0], "id": words.id}
     inputs = {"data": run.manifest["data"]["hash"]}
-    if runs.is_done(run, marker, VERSION, identity, inputs):
+    again = asks_again(words) and _failed(run, marker)
+    if runs.is_done(run, marker, VERSION, identity, inputs) and not again:
         logger.info("%s already holds %s", run.root, output)
         return name
     started = time.perf_counter()
@@ -93,6 +95,11 @@ def caption(run: Run, clips: Clips, config: CaptionConfig | None = None) -> str:
     shutil.rmtree(parts)
     run.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
     return name
+
+
+def _failed(run: Run, marker: str) -> bool:
+    """Return whether clips failed when the table was made."""
+    return bool((runs.read_stage(run, marker) or {}).get("notes", {}).get("failed"))
 
 
 def _same_clips(run: Run, clips: Clips) -> None:

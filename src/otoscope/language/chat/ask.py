@@ -138,6 +138,7 @@ class _Tally:
     calls: int = 0
 
     def answer(self, value: Any, reason: str | None) -> Answer[Any]:
+        """Return the answer: ``ok`` with ``value`` where ``reason`` is None."""
         replies = [one.reply for one in self.got]
         return Answer(
             value=value,

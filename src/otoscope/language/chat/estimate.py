@@ -8,8 +8,8 @@ is not counted in ``calls`` but in ``calls_at_most``. Prompt tokens are counted 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from otoscope.errors import InputError
 from otoscope.language.chat.cache import AnswerCache
@@ -72,6 +72,15 @@ class Estimate:
     currency: str | None
     rule: str
 
+    def __add__(self, other: Self) -> Self:
+        """Return the estimate of two jobs, as if none of their questions were equal."""
+        summed = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in _COUNTS
+            if getattr(self, name) is not None
+        }
+        return replace(self, **summed)
+
     def __str__(self) -> str:
         cost = "" if self.cost_at_most is None else f", at most {self.cost_at_most:.2f} {self.currency}"
         return (
@@ -79,6 +88,18 @@ class Estimate:
             f"already; at most {self.calls_at_most} with repairs), {self.prompt_tokens} prompt tokens ({self.rule}), "
             f"at most {self.completion_tokens_at_most} completion tokens{cost}"
         )
+
+
+_COUNTS = (
+    "questions",
+    "distinct",
+    "cached",
+    "calls",
+    "calls_at_most",
+    "prompt_tokens",
+    "completion_tokens_at_most",
+    "cost_at_most",
+)
 
 
 def estimate(

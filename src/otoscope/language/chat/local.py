@@ -115,6 +115,7 @@ class _Parts:
 
     @cached_property
     def id(self) -> str:
+        """``hf:NAME@`` and 8 digits of the content."""
         local = Path(self.name).expanduser()
         if local.is_dir():
             return f"hf:{local.resolve().name}@{_hash_folder(local)}"
@@ -123,6 +124,7 @@ class _Parts:
 
     @cached_property
     def tokenizer(self) -> Any:
+        """The tokenizer, with a chat template."""
         found = _loaded(self.name, "AutoTokenizer")
         if not found.chat_template:
             raise ModelError(
@@ -132,6 +134,7 @@ class _Parts:
 
     @cached_property
     def model(self) -> Any:
+        """The weights, on the device, in evaluation mode."""
         found = _loaded(self.name, "AutoModelForCausalLM", dtype="auto")
         return found.to(self.device).eval()
 
