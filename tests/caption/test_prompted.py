@@ -20,7 +20,7 @@ from otoscope.store import run as runs
 from tests.caption import qwen2_checkpoint
 
 COMMON = {"row": pl.Int64, "id": pl.String, "text": pl.String, "status": pl.String, "reason": pl.String}
-TABLE = {**COMMON, "prompt_hash": pl.String, "removed_tokens": pl.Int64}
+TABLE = {**COMMON, "prompt_hash": pl.String, "removed_tokens": pl.Int64, "reply": pl.String}
 
 LISTENER = """
 import numpy as np
@@ -96,6 +96,7 @@ def test_what_a_function_raises_is_its_clips_failure(clips: Clips, listener: Pat
     assert found["status"].to_list() == ["ok", "failed", "failed", "ok", "failed"]
     assert found["reason"].to_list()[1:3] == ["ValueError: too long for me", "expected a text, got int"]
     assert found["text"][0] == "a dog barks." and found["removed_tokens"].to_list()[:2] == [32, None]
+    assert found["reply"].to_list()[:2] == ["a dog barks. " * 9, None]
     kept = open_captioner(f"py:{listener}:picky?sample_rate=8000&clean=keep").captions(clips, rows=[0])
     assert kept["text"][0].count("barks") == 9
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from otoscope.caption.stage import CaptionConfig, caption
@@ -194,3 +195,22 @@ def test_what_is_missing_is_said(run: Run, clips: Clips, tmp_path: Path) -> None
         describe(run, DescribeConfig(), method="tab")
     with pytest.raises(StageError, match=r"is not what .* was recorded on"):
         describe(run, TabConfig(**FAST), method="tab", encoder=Ears(clips), clips=clips.take([0, 1, 2]))
+
+
+def test_real_recordings_through_clap(test_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from tests.language.checkpoints import write_clap
+
+    clips = open_data(f"esc50:{test_data / 'esc10'}").select(limit=40)
+    made = record(open_model("demo:"), clips, tmp_path / "run", RecordConfig(layers=("logits",)))
+    caption(made, clips, CaptionConfig(captioner="titles"))
+    spec = f"clap:{write_clap(tmp_path / 'clap')}"
+    config = TabConfig(encoder=spec, concepts="labels+sounds", score_captions="titles", **FAST)
+    table = made.table("descriptions", describe(made, config, method="tab"))[1]
+    assert table["concept"].null_count() == 0 and (table["n_describe"] + table["n_score"] == 40).all()
+    (kept,) = (made.root / "embeddings").glob("sounds-clap-*.parquet")
+    assert pl.read_parquet(kept)["status"].to_list() == ["ok"] * 40
+
+    noise = config.model_copy(update={"permutations": 100})
+    unfounded = made.table("descriptions", describe(made, noise, method="tab", encoder=Ears(noise=True)))[1]
+    assert (unfounded["q"] <= 0.05).sum() <= 2

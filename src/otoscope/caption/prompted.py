@@ -4,10 +4,11 @@ Clips are mixed to one channel, resampled to the listener's rate, and put to it 
 its clips are asked one by one, so that one bad clip costs no other its caption. What the listener says is cleaned of
 loops (:mod:`otoscope.caption.cleaning`), stored and encoded, never interpreted. Beside the common columns stand
 
-=============== ======== =========================================================
+=============== ======== ===============================================================
 prompt_hash     String   first 8 digits of the sha256 of the prompt
 removed_tokens  Int64    tokens of loops that were removed; null where it failed
-=============== ======== =========================================================
+reply           String   what was said, before cleaning; null where it failed
+=============== ======== ===============================================================
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class PromptedCaptioner:
         texts: dict[int, str] = {}
         reasons: dict[int, str] = {}
         removed: dict[int, int] = {}
+        replies: dict[int, str] = {}
         for some, waveforms in self._heard(clips, wanted, workers, reasons):
             for row, said in zip(some, self._said(waveforms), strict=True):
                 if said.text is None:
@@ -130,11 +132,12 @@ class PromptedCaptioner:
                     logger.warning("%s: no caption of row %d: %s", self.scheme, row, said.reason)
                 else:
                     cleaned = clean(said.text, self.cleaning)
-                    texts[row], removed[row] = cleaned.text, cleaned.removed
+                    texts[row], removed[row], replies[row] = cleaned.text, cleaned.removed, said.text
         found = table(clips, wanted, texts, reasons)
         return found.with_columns(
             pl.lit(self.prompt_hash).alias("prompt_hash"),
             pl.Series("removed_tokens", [removed.get(row) for row in wanted], dtype=pl.Int64),
+            pl.Series("reply", [replies.get(row) for row in wanted], dtype=pl.String),
         )
 
     def notes(self, clips: Clips) -> Mapping[str, Any]:
