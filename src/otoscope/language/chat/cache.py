@@ -103,10 +103,11 @@ class AnswerCache:
         return None if row is None else Stored(Reply(*row[:4]), row[4])
 
     def put(self, key: str, model: str, reply: Reply) -> None:
-        """Store a reply, durable when this returns; it replaces one of the same key."""
+        """Store a reply, durable when this returns; it replaces one of the same key, and ends the claim on it."""
         row = (key, model, reply.text, reply.prompt_tokens, reply.completion_tokens, reply.finish_reason)
-        with self._using() as connection:
+        with self._using(durable=True) as connection:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
+            connection.execute("DELETE FROM claims WHERE key = ?", (key,))
 
     def reject(self, keys: Sequence[str], reason: str) -> None:
         """Mark replies as unusable for the job that bought them."""
@@ -153,12 +154,16 @@ class AnswerCache:
         self.close()
 
     @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to one thread at a time, in one transaction; a forked process opens its own."""
+    def _using(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give the connection to one thread at a time, in one transaction; a forked process opens its own.
+
+        Only what was paid for is worth waiting for the disk: claims that a power cut takes away cost nothing.
+        """
         with self._lock:
             try:
                 if self._connection is None or self._pid != os.getpid():
                     self._connection, self._pid = _opened(self.path), os.getpid()
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 with self._connection:
                     yield self._connection
             except sqlite3.OperationalError as error:
@@ -193,7 +198,6 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise StoreError(f"cannot open the answer cache {path}: {error.strerror or error}") from error
     connection = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         connection.close()
