@@ -198,6 +198,42 @@ def test_an_mp3_of_constant_rate_needs_no_length(tmp_path):
     assert abs(read.read(path)[0].shape[1] - 5 * RATE) < 3 * mpeg.FRAME_SAMPLES_MAX
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_a_file_in_memory_is_read_as_one_on_disk(tmp_path, suffix):
+    path = tmp_path / f"sound.{suffix}"
+    soundfile.write(path, noise(n_channels=2), RATE)
+    expected, rate = read.read(path)
+    found, same_rate = read.read_bytes(path.read_bytes(), "row 3")
+    np.testing.assert_array_equal(found, expected)
+    assert rate == same_rate == RATE
+
+
+def test_a_damaged_file_in_memory_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, noise(), RATE)
+    for content, reason in (
+        (b"", r"row 3: the file is empty \(0 bytes\)"),
+        (b"text" * 50, "row 3: not a sound file that can be decoded"),
+        (path.read_bytes()[:900], "row 3: truncated, 856 of 32000 bytes of sound are there"),
+    ):
+        with pytest.raises(AudioFileError, match=reason):
+            read.read_bytes(content, "row 3")
+    varied = tmp_path / "guess.mp3"
+    mp3_without_length(varied)
+    with pytest.raises(
+        AudioFileError, match="row 3: an MP3 of variable bit rate that does not say its length"
+    ):
+        read.read_bytes(varied.read_bytes(), "row 3")
+
+
+def test_an_mp3_without_a_frame_is_not_said_to_be_missing(tmp_path):
+    path = tmp_path / "noise.mp3"
+    path.write_bytes(np.random.default_rng(0).bytes(3000))
+    with pytest.raises(AudioFileError, match=r"noise\.mp3: not a sound file that can be decoded") as caught:
+        read.read(path)
+    assert "does not exist" not in str(caught.value)
+
+
 @pytest.mark.real
 def test_real_recordings(test_data):
     for folder, rate in (("esc10/audio", 44100), ("fsdd/recordings", 8000)):

@@ -61,3 +61,50 @@ def labelled_folder(tmp_path: Path) -> Path:
     (root / "dog" / "._a.wav").write_bytes(b"resource fork")
     write_tone(root / ".trash" / "old.wav")
     return root
+
+
+URBAN_HEADER = "slice_file_name,fsID,start,end,salience,fold,classID,class"
+URBAN_SOUNDS = [  # rate, channels, sample format, seconds: what uploads to Freesound are like
+    ("7-3-0-0.wav", 44100, 2, "PCM_24", 1, 3, "dog_bark", 1),
+    ("7-3-0-1.wav", 44100, 2, "PCM_24", 1, 3, "dog_bark", 2),
+    ("12-0-0-3.wav", 8000, 1, "PCM_U8", 1, 0, "air_conditioner", 1),
+    ("344-3-5-0.wav", 192000, 2, "FLOAT", 2, 3, "dog_bark", 1),
+    ("90-9-1-0.wav", 22050, 1, "IMA_ADPCM", 2, 9, "street_music", 2),
+    ("91-9-1-0.wav", 11025, 2, "MS_ADPCM", 10, 9, "street_music", 1),
+    ("92-0-0-0.wav", 48000, 1, "PCM_32", 10, 0, "air_conditioner", 2),
+    ("93-0-0-0.wav", 96000, 6, "PCM_16", 10, 0, "air_conditioner", 1),
+]
+
+
+@pytest.fixture
+def urban_root(tmp_path: Path) -> Path:
+    """Return a folder laid out as UrbanSound8K: 3 of its folds, 3 of its classes, 7 recordings."""
+    root, rows = tmp_path / "UrbanSound8K", [URBAN_HEADER]
+    for file, rate, channels, subtype, fold, number, name, salience in URBAN_SOUNDS:
+        time_s = np.arange(round(0.5 * rate)) / rate
+        wave = np.repeat(0.5 * np.sin(2 * np.pi * 440 * time_s)[:, None], channels, axis=1)
+        place = root / "audio" / f"fold{fold}" / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place, wave, rate, subtype=subtype)
+        rows.append(f"{file},{file.split('-')[0]},12.5,16.5,{salience},{fold},{number},{name}")
+    (root / "metadata").mkdir()
+    (root / "metadata" / "UrbanSound8K.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture
+def gtzan_root(tmp_path: Path) -> Path:
+    """Return the folder above one laid out as GTZAN: train, valid, test and faulty excerpts of blues and of rock."""
+    for name in (
+        "blues.00029",
+        "blues.00000",
+        "blues.00012",
+        "blues.00013",
+        "rock.00000",
+        "rock.00038",
+        "rock.00017",
+    ):
+        write_tone(tmp_path / "genres" / name.partition(".")[0] / f"{name}.wav", rate=22050)
+    write_tone(tmp_path / "genres" / "rock" / "rock.00087.wav", rate=22050)
+    (tmp_path / "genres" / "bextract_single.mf").write_text("a list of another program\n")
+    return tmp_path

@@ -11,11 +11,13 @@ from otoscope.data import open_data
 from otoscope.data.esc50_credits import _from_licence
 from otoscope.errors import DataLayoutError, EmptyDataError, InputError
 
+ESC10 = {0, 1, 10, 11, 12, 20, 21, 38, 40, 41}
 LICENCE = r"""## Licensing/attribution details for individual clips:
 
 101 - Dog:
 - [1-110040-A.ogg]: clip derived from My Dog (outside).wav (http://freesound.org/people/a%20b/110/) by a b [CC-BY]
 - [1-120040-A.ogg]:  clip derived from Sikala sy\xf6v\xe4t. (http://freesound.org/Y/9/) by Y [CC-Sampling+]
+- [1-120040-B.ogg]: clip derived from Hyena / A hyena (far).wav (http://freesound.org/Z/9/) by Z [CC0]
 - [broken line
 """
 
@@ -81,7 +83,11 @@ def test_attribution_out_of_the_official_licence_file(esc_root: Path) -> None:
     } == clips.record(0)
     assert clips.record(0)["source"] == "http://freesound.org/people/a%20b/110/"
     assert clips.record(1)["title"] == "Sikala syövät."
-    assert _from_licence(LICENCE).height == 2
+    assert _from_licence(LICENCE)["title"].to_list() == [
+        "My Dog (outside)",
+        "Sikala syövät.",
+        "Hyena / A hyena (far)",
+    ]
 
 
 def test_attribution_without_a_column(esc_root: Path) -> None:
@@ -109,7 +115,8 @@ def test_wrong_layouts(tmp_path: Path, labelled_folder: Path, esc_root: Path) ->
     for wav in (esc_root / "audio").iterdir():
         wav.rename(wav.with_name("x" + wav.name))
     with pytest.raises(
-        DataLayoutError, match=r"none of the 8 sounds .* such as '1-110040-A-40.wav'; found 8 sound files"
+        DataLayoutError,
+        match=r"none of the 8 sounds .* such as 'audio/1-110040-A-40.wav'; found 8 sound files",
     ):
         open_data(f"esc50:{esc_root}")
 
@@ -119,6 +126,27 @@ def test_no_esc10_row(esc_root: Path) -> None:
     meta.write_text(meta.read_text().replace("True", "False"))
     with pytest.raises(EmptyDataError, match="no row with esc10 = True"):
         open_data(f"esc10:{esc_root}")
+
+
+def test_the_whole_collection(tmp_path: Path, tone) -> None:
+    """2000 clips, 50 classes, 5 folds, as many rows and files as the published ESC-50 has."""
+    root, rows = tmp_path / "ESC-50-master", ["filename,fold,target,category,esc10,src_file,take"]
+    sound = tone(root / "audio" / "one.wav", seconds=0.01).read_bytes()
+    for number in range(2000):
+        fold, target, source = number % 5 + 1, number * 7 % 50, 100000 + number // 2
+        name = f"{fold}-{source}-{'AB'[number % 2]}-{target}.wav"
+        rows.append(
+            f"{name},{fold},{target},class_{target:02d},{target in ESC10},{source},{'AB'[number % 2]}"
+        )
+        (root / "audio" / name).write_bytes(sound)
+    (root / "meta").mkdir()
+    (root / "meta" / "esc50.csv").write_text("\n".join(rows) + "\n")
+    clips = open_data(f"esc50:{tmp_path}")
+    assert len(clips) == 2000 and clips.label_set().classes == tuple(f"class_{one:02d}" for one in range(50))
+    assert clips.targets().tolist() == clips.table["target"].to_list()
+    assert clips.table["fold"].value_counts()["count"].to_list() == [400] * 5
+    part = open_data(f"esc10:{tmp_path}")
+    assert len(part) == 400 and len(part.label_set().classes) == 10 and part.targets().max() == 9
 
 
 @pytest.mark.real

@@ -98,3 +98,8 @@ def test_limit_below_one() -> None:
 def test_every_row_can_be_drawn() -> None:
     seen = np.unique(np.concatenate([rows(limit=2, seed=seed) for seed in range(60)]))
     assert seen.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a seed is a whole number of 0 or more, got -3"):
+        rows(limit=2, seed=-3)

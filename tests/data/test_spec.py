@@ -90,3 +90,26 @@ def test_every_scheme_has_a_loader_with_a_line_for_the_help() -> None:
     for scheme, target in DATASETS.items():
         found = load(target)
         assert found.__doc__.splitlines()[0].endswith("."), scheme
+
+
+@pytest.mark.parametrize("spec", [Path("sounds"), 3, None])
+def test_a_spec_is_a_text(spec: object) -> None:
+    with pytest.raises(InputError, match=r"DATA is a text such as 'folder:PATH', got \w+ "):
+        open_data(spec)  # type: ignore[arg-type]
+
+
+def test_a_path_without_a_scheme_is_guessed(tmp_path: Path) -> None:
+    for scheme, inside in (
+        ("esc50", "a/meta/esc50.csv"),
+        ("urbansound8k", "b/metadata/UrbanSound8K.csv"),
+        ("gtzan", "c/genres/blues/x"),
+        ("hub", "d/dataset_dict.json"),
+        ("fsdd", "e/recordings/x"),
+        ("folder", "f/x"),
+    ):
+        file = tmp_path / inside
+        file.parent.mkdir(parents=True)
+        file.touch()
+        root = tmp_path / inside[0]
+        with pytest.raises(InputError, match=rf"Did you mean {scheme}:{root}\?"):
+            open_data(str(root))

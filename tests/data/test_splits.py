@@ -100,3 +100,8 @@ def test_real_esc10(test_data: Path) -> None:
     check(clips, parts)
     assert abs(len(parts["valid"]) - 40) <= 3
     assert (np.bincount(clips.targets()[parts["valid"]], minlength=10) >= 2).all()
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(InputError, match=r"a seed is a whole number of 0 or more, got -1"):
+        split_by_group(made(["a", "b"]), {"train": 0.5, "valid": 0.5}, seed=-1)

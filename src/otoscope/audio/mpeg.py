@@ -11,6 +11,7 @@ bit rate, 2 sample rate, 1 padding).
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 _KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
@@ -21,9 +22,9 @@ FRAME_SAMPLES_MAX = 1152
 _READ_BYTES = 1 << 18  # hundreds of frames: a variable rate has varied by then
 
 
-def length_is_a_guess(path: Path) -> bool:
-    """Return whether an MP3 file varies its bit rate and does not say how long it is."""
-    with path.open("rb") as file:
+def length_is_a_guess(sound: Path | bytes) -> bool:
+    """Return whether an MP3 file (or its content) varies its bit rate and does not say how long it is."""
+    with io.BytesIO(sound) if isinstance(sound, bytes) else sound.open("rb") as file:
         file.seek(_tag_size(file.read(10)))
         data = file.read(_READ_BYTES)
     first = data.find(b"\xff")

@@ -1,4 +1,4 @@
-"""What does a sound file hold, as float samples that can be trusted?
+"""What does a sound file hold, on disk or in memory, as float samples that can be trusted?
 
 Every format libsndfile knows is read (WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF ...), at any sample rate,
 with any number of channels and any sample format; integers are scaled to full scale = +-1. A file is
@@ -9,6 +9,7 @@ then counted, not measured.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from dataclasses import dataclass
@@ -101,10 +102,43 @@ def read(
     """
     path = Path(path)
     with _open(path) as file:
-        _refuse_truncated(path, file)
-        first, last = _segment(path, file, start_s, end_s)
-        samples = _decode(path, file, first, last)
-        return samples, int(file.samplerate)
+        return _read(path, path, file, start_s, end_s)
+
+
+def read_bytes(content: bytes, name: str | Path) -> tuple[Waveform, int]:
+    """Return the samples of a sound file that is in memory, and its sample rate.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file, in any format that :func:`read` takes.
+    name : str or Path
+        What messages call it.
+
+    Returns
+    -------
+    waveform : ndarray of float32, shape (channel, time)
+        Full scale is +-1.
+    sample_rate : int
+        In hertz, the file's own.
+
+    Raises
+    ------
+    AudioFileError
+        As :func:`read`; the message starts with the name.
+    """
+    if not content:
+        raise AudioFileError(f"{name}: the file is empty (0 bytes)")
+    with _decoder(name, io.BytesIO(content)) as file:
+        return _read(name, content, file, None, None)
+
+
+def _read(
+    name: str | Path, sound: Path | bytes, file: Any, start_s: float | None, end_s: float | None
+) -> tuple[Waveform, int]:
+    _refuse_truncated(name, sound, file)
+    first, last = _segment(name, file, start_s, end_s)
+    return _decode(name, file, first, last), int(file.samplerate)
 
 
 def _open(path: Path) -> Any:
@@ -116,63 +150,71 @@ def _open(path: Path) -> Any:
         raise AudioFileError(f"{path}: no permission to read it")
     if path.stat().st_size == 0:
         raise AudioFileError(f"{path}: the file is empty (0 bytes)")
+    return _decoder(path, path)
+
+
+def _decoder(name: str | Path, sound: Path | io.BytesIO) -> Any:
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(sound)
     except (soundfile.SoundFileError, TypeError, OSError) as error:
-        raise AudioFileError(f"{path}: not a sound file that can be decoded ({_reason(error)})") from error
+        raise AudioFileError(f"{name}: not a sound file that can be decoded ({_reason(error)})") from error
 
 
-def _refuse_truncated(path: Path, file: Any) -> None:
+def _refuse_truncated(name: str | Path, sound: Path | bytes, file: Any) -> None:
     """Raise if the container says that part of the sound is missing."""
     log = file.extra_info
     chunk = _CHUNK.search(log)
     if chunk and int(chunk[1]) > int(chunk[2]) and int(chunk[1]) < _UNKNOWN_SIZE:
-        raise AudioFileError(f"{path}: truncated, {chunk[2]} of {chunk[1]} bytes of sound are there")
+        raise AudioFileError(f"{name}: truncated, {chunk[2]} of {chunk[1]} bytes of sound are there")
     if all(mark in log for mark in _OGG_CUT):
-        raise AudioFileError(f"{path}: truncated, the Ogg stream breaks off in the middle of a page")
-    if file.format == "MP3" and mpeg.length_is_a_guess(path):
+        raise AudioFileError(f"{name}: truncated, the Ogg stream breaks off in the middle of a page")
+    if file.format == "MP3" and mpeg.length_is_a_guess(sound):
         raise AudioFileError(
-            f"{path}: an MP3 of variable bit rate that does not say its length; encode it again"
+            f"{name}: an MP3 of variable bit rate that does not say its length; encode it again"
         )
 
 
-def _segment(path: Path, file: Any, start_s: float | None, end_s: float | None) -> tuple[int, int]:
+def _segment(name: str | Path, file: Any, start_s: float | None, end_s: float | None) -> tuple[int, int]:
     """Return the first sample and the one after the last."""
     start, end = start_s or 0.0, end_s
     if not start >= 0 or (end is not None and not end > start):
         raise InputError(
-            f"a segment needs 0 <= start_s < end_s, got start_s={start_s}, end_s={end_s} ({path})"
+            f"a segment needs 0 <= start_s < end_s, got start_s={start_s}, end_s={end_s} ({name})"
         )
     n_samples, rate = int(file.frames), int(file.samplerate)
     if n_samples == 0:
-        raise AudioFileError(f"{path}: zero-length, the file holds no samples")
+        raise AudioFileError(f"{name}: zero-length, the file holds no samples")
     if end is not None and end > n_samples / rate + SEGMENT_TOLERANCE_S:
-        raise AudioFileError(f"{path}: the segment ends at {end:g} s but the file at {n_samples / rate:g} s")
+        raise AudioFileError(f"{name}: the segment ends at {end:g} s but the file at {n_samples / rate:g} s")
     first = round(start * rate)
     last = n_samples if end is None else min(round(end * rate), n_samples)
     if first >= last:
         raise AudioFileError(
-            f"{path}: the segment from {start:g} s holds no sample, the file lasts {n_samples / rate:g} s"
+            f"{name}: the segment from {start:g} s holds no sample, the file lasts {n_samples / rate:g} s"
         )
     return first, last
 
 
-def _decode(path: Path, file: Any, first: int, last: int) -> Waveform:
+def _decode(name: str | Path, file: Any, first: int, last: int) -> Waveform:
     try:
         if first:
             file.seek(first)
         samples = file.read(last - first, dtype="float32", always_2d=True)  # (time, channel)
     except soundfile.SoundFileError as error:
-        raise AudioFileError(f"{path}: damaged or truncated ({_reason(error)})") from error
+        raise AudioFileError(f"{name}: damaged or truncated ({_reason(error)})") from error
     slack = 2 * mpeg.FRAME_SAMPLES_MAX if file.format == "MP3" else 0  # its length may be an estimate
     if not len(samples) or len(samples) < last - first - slack:
-        raise AudioFileError(f"{path}: truncated, {len(samples)} of {last - first} samples could be decoded")
+        raise AudioFileError(f"{name}: truncated, {len(samples)} of {last - first} samples could be decoded")
     if not np.isfinite(samples).all():
         n_bad = int(np.count_nonzero(~np.isfinite(samples)))
-        raise AudioFileError(f"{path}: {n_bad} of {samples.size} samples are NaN or infinite")
+        raise AudioFileError(f"{name}: {n_bad} of {samples.size} samples are NaN or infinite")
     return np.ascontiguousarray(samples.T)  # (channel, time)
 
 
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "error_string", "") or error)
+    if (
+        "does not exist" in text
+    ):  # libsndfile says so of an MP3 in which it finds no frame; the file was looked at
+        return "no frame of sound was found in it"
     return text.strip().rstrip(".")

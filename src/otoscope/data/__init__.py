@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from otoscope.errors import InputError
 from otoscope.registry import lookup
 
 if TYPE_CHECKING:
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 DATASETS: dict[str, str] = {
     "esc50": "otoscope.data.esc50:load",
     "esc10": "otoscope.data.esc50:load_esc10",
+    "urbansound8k": "otoscope.data.urbansound8k:load",
+    "gtzan": "otoscope.data.gtzan:load",
     "fsdd": "otoscope.data.fsdd:load",
     "folder": "otoscope.data.folder:load",
     "csv": "otoscope.data.csv:load",
+    "hub": "otoscope.data.hub:load",
     "sounds": "otoscope.data.sounds:load",
 }
 """DATA scheme -> loader; the first line of a loader's docstring is its line in the help."""
@@ -32,8 +36,8 @@ def open_data(spec: str, **options: Any) -> Clips:
     ----------
     spec : str
         ``scheme:rest`` or ``scheme:rest?option=value&option=value``: ``esc50:PATH``, ``esc10:PATH``,
-        ``fsdd:PATH``, ``folder:PATH``, ``csv:FILE?multi=;``, ``sounds:400``. An option's text is converted to
-        the type of the loader's default.
+        ``urbansound8k:PATH``, ``gtzan:PATH``, ``fsdd:PATH``, ``folder:PATH``, ``csv:FILE?multi=;``,
+        ``hub:NAME:SPLIT``, ``sounds:400``. An option's text is converted to the type of the loader's default.
     **options
         The same options as keyword arguments; these win over those in ``spec``.
 
@@ -45,7 +49,7 @@ def open_data(spec: str, **options: Any) -> Clips:
     Raises
     ------
     InputError
-        If ``spec`` has no scheme.
+        If ``spec`` has no scheme, or is no text.
     UnknownNameError
         If the scheme or an option is unknown.
     DataLayoutError, EmptyDataError
@@ -59,6 +63,8 @@ def open_data(spec: str, **options: Any) -> Clips:
     """
     from otoscope.data.spec import parse, typed_options, written
 
+    if not isinstance(spec, str):
+        raise InputError(f"DATA is a text such as 'folder:PATH', got {type(spec).__name__} {spec!r}")
     parsed = parse(spec, DATASETS)
     loader = lookup(DATASETS, parsed.scheme, room="data", kind="dataset")
     chosen = typed_options(parsed, loader, options)

@@ -18,8 +18,9 @@ import polars as pl
 from otoscope.data.clips import Clips, LabelSet
 from otoscope.data.delimited import read_delimited
 from otoscope.data.esc50_credits import CREDITS, with_credits
+from otoscope.data.listed import found_in, listed_paths
 from otoscope.data.source import FileSource
-from otoscope.data.table import assemble, require_columns, sound_names
+from otoscope.data.table import assemble, require_columns
 from otoscope.errors import DataLayoutError, EmptyDataError, InputError
 
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
@@ -46,7 +47,10 @@ def load(rest: str, *, subset: str = "") -> Clips:
     name = subset or "esc50"
     root = _root(Path(rest))
     frame = with_credits(_table(root / "meta" / "esc50.csv", only_esc10=bool(subset)), root)
-    frame = frame.with_columns(path=_paths(frame["filename"], root / "audio"), group=pl.col("src_file"))
+    frame = frame.with_columns(
+        path=listed_paths([f"audio/{one}" for one in frame["filename"]], root, "meta/esc50.csv"),
+        group=pl.col("src_file"),
+    )
     classes = frame.sort("target", "category")["category"].unique(maintain_order=True).to_list()
     labels = [LabelSet("category", tuple(classes))]
     extras = [one for one in (*CREDITS, "target", "take") if one in frame.columns]
@@ -80,18 +84,6 @@ def _root(folder: Path) -> Path:
             return one
     if not folder.is_dir():
         raise DataLayoutError(f"there is no folder {folder}. Expected: {_EXPECTED}")
-    found = ", ".join(sorted(one.name for one in folder.iterdir())[:10]) or "nothing"
-    raise DataLayoutError(f"{folder} is not laid out as ESC-50. Expected: {_EXPECTED}. Found: {found}")
-
-
-def _paths(names: pl.Series, audio: Path) -> pl.Series:
-    """Return ``audio/NAME`` for every name; a sound stored in another format is found by its stem."""
-    present = sound_names(audio)
-    by_stem = {Path(one).stem: one for one in sorted(present)}
-    found = [name if name in present else by_stem.get(Path(name).stem, name) for name in names]
-    if not any(one in present for one in found):
-        raise DataLayoutError(
-            f"none of the {len(found)} sounds of meta/esc50.csv lies in {audio}. Expected files such as {found[0]!r}; "
-            f"found {len(present)} sound files" + (f", such as {min(present)!r}" if present else "")
-        )
-    return pl.Series("path", [f"audio/{one}" for one in found])
+    raise DataLayoutError(
+        f"{folder} is not laid out as ESC-50. Expected: {_EXPECTED}. Found: {found_in(folder)}"
+    )

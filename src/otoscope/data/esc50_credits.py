@@ -76,4 +76,4 @@ def _from_licence(text: str) -> pl.DataFrame:
 def _title(text: str) -> str:
     r"""Return a title without its file suffix and with ``\xf6`` read as the letter it stands for."""
     plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-    return Path(plain).stem if is_sound(plain) else plain
+    return plain.rpartition(".")[0] if is_sound(plain) else plain  # a title may hold a slash

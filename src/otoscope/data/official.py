@@ -132,6 +132,7 @@ DOWNLOADS: dict[str, Download] = {
         licence="CC BY-NC 4.0 (the record; the set's own page says CC BY-NC 3.0)",
         page="https://zenodo.org/records/1203745",
         parts=(_zenodo(1203745, "UrbanSound8K.tar.gz", "md5:9aa69802bbf37fb986f71ec1483a196e", 5757),),
+        scheme="urbansound8k",
     ),
     "speech-commands": Download(
         title="Speech Commands v2: 105829 spoken words of 1 s, 35 words",

@@ -24,6 +24,7 @@ from otoscope.store.run import Run
 SOURCES: dict[str, str] = {
     "files": "otoscope.data.source:FileSource",
     "sounds": "otoscope.data.sounds:SyntheticSource",
+    "hub": "otoscope.data.hub_source:HubSource",
 }
 
 #: Where a run keeps its clips' labelled onsets, if they have any.

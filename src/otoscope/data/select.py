@@ -55,7 +55,7 @@ def chosen_rows(
     Raises
     ------
     InputError
-        If a fold or split does not exist or the limit is below 1.
+        If a fold or split does not exist, the limit is below 1, or the seed below 0.
     EmptyDataError
         If no row is left.
     """
@@ -100,6 +100,8 @@ def _members(
 def _limited(rows: NDArray[np.int64], limit: int, seed: int | None) -> NDArray[np.int64]:
     if limit < 1:
         raise InputError(f"a limit is at least 1, got {limit}")
+    if seed is not None and seed < 0:
+        raise InputError(f"a seed is a whole number of 0 or more, got {seed}")
     if limit >= rows.size:
         return rows
     if seed is not None:

@@ -112,6 +112,12 @@ def _without_scheme(spec: str, schemes: tuple[str, ...]) -> str:
     path = Path(spec)
     if (path / "meta" / "esc50.csv").is_file():
         guess = "esc50"
+    elif (path / "metadata" / "UrbanSound8K.csv").is_file():
+        guess = "urbansound8k"
+    elif (path / "blues").is_dir() or (path / "genres" / "blues").is_dir():
+        guess = "gtzan"
+    elif (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+        guess = "hub"
     elif (path / "recordings").is_dir():
         guess = "fsdd"
     elif path.is_dir():

@@ -47,7 +47,7 @@ def split_by_group(
     Raises
     ------
     InputError
-        If the shares do not add up to 1, or there are fewer groups than parts.
+        If the shares do not add up to 1, there are fewer groups than parts, or ``seed`` is negative.
 
     Notes
     -----
@@ -56,6 +56,8 @@ def split_by_group(
     names, shares = list(fractions), np.array(list(fractions.values()), dtype=np.float64)
     if not names or not (shares > 0).all() or not math.isclose(shares.sum(), 1.0, abs_tol=1e-6):
         raise InputError(f"the parts' shares are positive and add up to 1, got {dict(fractions)}")
+    if seed < 0:
+        raise InputError(f"a seed is a whole number of 0 or more, got {seed}")
     groups, member = np.unique(clips.table["group"].to_numpy(), return_inverse=True)
     if len(groups) < len(names):
         raise InputError(

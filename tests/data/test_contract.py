@@ -1,0 +1,121 @@
+"""What every dataset loader promises: the table of loaders is walked, each opens a small collection of its layout."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from otoscope.data import DATASETS, open_data, reopen
+from otoscope.data.clips import STANDARD, Clips
+from otoscope.data.decode import Decoding, batches
+from otoscope.errors import OtoscopeError
+
+FIXTURES = {
+    "esc50": "esc_root",
+    "esc10": "esc_root",
+    "urbansound8k": "urban_root",
+    "gtzan": "gtzan_root",
+    "fsdd": "digits",
+    "folder": "labelled_folder",
+    "csv": "table",
+    "hub": "hub_folder",
+    "sounds": "number",
+}
+
+
+@pytest.fixture
+def number() -> str:
+    return "7"
+
+
+@pytest.fixture
+def digits(tmp_path: Path, tone) -> Path:
+    for name in ("0_theo_0", "0_theo_7", "1_jackson_1"):
+        tone(tmp_path / "digits" / "recordings" / f"{name}.wav")
+    return tmp_path / "digits"
+
+
+@pytest.fixture
+def table(labelled_folder: Path) -> Path:
+    rows = "path,label,start_s,end_s\ndog/a.wav,d,0.1,0.3\ndog/a.wav,d,0.3,0.5\ncat/b.wav,c,,\n"
+    (labelled_folder / "table.csv").write_text(rows)
+    return labelled_folder / "table.csv"
+
+
+@pytest.fixture
+def hub_folder(labelled_folder: Path, tmp_path: Path) -> Path:
+    datasets = pytest.importorskip("datasets", reason="the extra 'hub' is not installed")
+    cells = [
+        {"bytes": one.read_bytes(), "path": one.name} for one in sorted((labelled_folder / "cat").iterdir())
+    ]
+    datasets.Dataset.from_dict({"audio": cells, "label": ["a", "b"]}).save_to_disk(str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture(params=sorted(DATASETS))
+def clips(request: pytest.FixtureRequest) -> Clips:
+    """Return the small collection of one loader; a loader without one is an error here."""
+    return open_data(f"{request.param}:{request.getfixturevalue(FIXTURES[request.param])}")
+
+
+def test_the_table_has_the_standard_form(clips: Clips) -> None:
+    assert clips.name == clips.spec.partition(":")[0] and clips.name in DATASETS
+    assert clips.table.columns[: len(STANDARD)] == list(STANDARD)
+    assert clips.table["row"].to_list() == list(range(len(clips))) and len(clips) >= 1
+    assert clips.table["id"].n_unique() == len(clips) and clips.table["group"].null_count() == 0
+    for name, kind in (("id", pl.String), ("group", pl.String), ("fold", pl.Int64), ("split", pl.String)):
+        assert clips.table.schema[name] == kind
+    assert not any(Path(one).is_absolute() or ".." in Path(one).parts for one in clips.table["id"])
+
+
+def test_labels_are_classes(clips: Clips) -> None:
+    assert clips.label_sets
+    for one in clips.label_sets:
+        assert set(clips.table[one.name].drop_nulls().explode().to_list()) <= set(one.classes)
+        assert len(clips.targets(one.name)) == len(clips)
+
+
+def test_the_spec_opens_the_same_clips(clips: Clips) -> None:
+    again = open_data(clips.spec)
+    assert again.table.equals(clips.table) and again.content_hash() == clips.content_hash()
+    assert again.label_sets == clips.label_sets and again.source == clips.source
+
+
+def test_every_sound_is_read_in_any_process(clips: Clips) -> None:
+    here, there = ({}, {})
+    for workers, heard in ((0, here), (1, there)):
+        for batch in batches(clips, Decoding(16000), workers=workers, batch_size=2):
+            assert not batch.failures
+            heard.update(zip(batch.rows.tolist(), batch.waveforms, strict=True))
+    assert sorted(here) == list(range(len(clips)))
+    for row, wave in here.items():
+        np.testing.assert_array_equal(there[row], wave)
+    waveform, rate = clips.source.read(clips.record(0))
+    assert waveform.dtype == np.float32 and waveform.ndim == 2 and rate > 0
+    assert all(clips.source.size(clips.record(row)) > 0 for row in range(len(clips)))
+
+
+def test_a_source_travels_and_is_opened_again_by_a_run(clips: Clips, tmp_path: Path) -> None:
+    run_root = tmp_path / "runs" / "one"
+    run_root.mkdir(parents=True)
+    kept = json.loads(json.dumps(reopen.describe(clips, run_root)))
+    assert kept["source"] and not any(str(tmp_path) in str(one) for one in kept["source"].values())
+    added = clips.table.with_columns(duration_s=pl.lit(1.0), status=pl.lit("ok"))
+    run = SimpleNamespace(root=run_root, manifest={"data": kept}, clips=lambda: added)
+    again = reopen.reopen(run)  # type: ignore[arg-type]
+    assert again.content_hash() == clips.content_hash() and again.table.equals(clips.table)
+    sources = (again.source, pickle.loads(pickle.dumps(clips.source)))  # noqa: S301  (how workers may get it)
+    for source in sources:
+        np.testing.assert_array_equal(source.read(clips.record(0))[0], clips.source.read(clips.record(0))[0])
+
+
+@pytest.mark.parametrize("scheme", sorted(set(DATASETS) - {"sounds", "hub"}))
+def test_what_is_not_there_is_said(scheme: str, tmp_path: Path) -> None:
+    with pytest.raises(OtoscopeError, match=r"there is no (folder|table) .*nowhere"):
+        open_data(f"{scheme}:{tmp_path / 'nowhere'}")
