@@ -106,6 +106,8 @@ def test_a_dataset_without_splits(made: Any, tmp_path: Path) -> None:
     clips = open_data(f"hub:{tmp_path / 'one'}")
     assert clips.table["split"].unique().to_list() == ["all"] and heard(clips) == list(HZ)
     assert len(open_data(f"hub:{tmp_path / 'one'}:all")) == 6
+    with pytest.raises(UnknownNameError, match=r"unknown split of hub:.*one 'train'. Known: all"):
+        open_data(f"hub:{tmp_path / 'one'}:train")
 
 
 def test_parquet_files_as_on_the_hub(made: Any, tmp_path: Path, monkeypatch) -> None:

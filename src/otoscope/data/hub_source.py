@@ -57,7 +57,7 @@ def opened(name: str | Path, config: str, revision: str, split: str) -> dict[str
         If there is no such split.
     """
     try:
-        parts = _load(library(), name, config, revision, split)
+        parts = _load(library(), name, config, revision)
     except OtoscopeError:
         raise
     except Exception as error:
@@ -69,14 +69,14 @@ def opened(name: str | Path, config: str, revision: str, split: str) -> dict[str
     return {split: parts[split]} if split else parts
 
 
-def _load(datasets: Any, name: str | Path, config: str, revision: str, split: str) -> dict[str, Any]:
+def _load(datasets: Any, name: str | Path, config: str, revision: str) -> dict[str, Any]:
     if isinstance(name, Path) and any((name / one).is_file() for one in ("state.json", "dataset_dict.json")):
         found = datasets.load_from_disk(str(name))
     else:
         found = datasets.load_dataset(str(name), config or None, revision=revision or None)
     if isinstance(found, dict):
         return {str(one): part for one, part in found.items()}
-    return {str(found.split or split or WHOLE): found}
+    return {str(found.split or WHOLE): found}
 
 
 @dataclass(frozen=True)
