@@ -19,6 +19,8 @@ from otoscope.ablate.ordered import OrderedConfig, ablate_ordered, attribute
 from otoscope.ablate.stage import ablate, tables_of
 from otoscope.data.clips import LabelSet
 from otoscope.errors import EmptyDataError, InputError, ModelError, StageError, UnknownNameError
+from otoscope.record.config import RecordConfig
+from otoscope.record.stage import record
 from otoscope.store.run import Run, read_stage
 from tests.ablate.conftest import CLASSES, PER_CLASS, make_clips, make_model, make_run
 from tests.ablate.test_lesion import state_of
@@ -168,6 +170,80 @@ def test_a_concept_without_neurons_and_one_that_is_no_class(run: Run, model, cli
     violin = found["effects"].filter(concept="violin").to_dicts()[0]
     assert violin["n_neurons"] == 0 and violin["target"] is None and violin["p"] is None
     assert violin["rest_change"] == 0 and found["summary"]["n_without_neurons"].to_list() == [1, 1, 1]
+
+
+def test_a_class_without_judged_clips_is_left_out(run: Run, model, clips) -> None:
+    from dataclasses import replace
+
+    few = replace(
+        clips, table=clips.table.with_columns(fold=pl.when(pl.col("row") == 0).then(3).otherwise(2))
+    )
+    found = tables_of(run, ablate(run, model, few, config(folds="3", probe=False)))
+    row = found["effects"].filter(measure="logit", concept="train").to_dicts()[0]
+    assert row["before"] is None and row["p"] is None and row["n_neurons"] == 2
+    summary = found["summary"].filter(measure="logit").to_dicts()[0]
+    assert summary["n_concepts"] == 1 and summary["change"] < 0 and summary["rest_change"] is None
+
+
+def test_planted_neurons_break_their_own_class_alone(tmp_path: Path) -> None:
+    """A planted network with a head that reads one neuron a class: the loss is that neuron's mean activation."""
+    from otoscope.data import open_data
+    from otoscope.models import planted
+
+    bare = planted.build(
+        planted.PlantedOptions(rules=("onset", "noisy"), strengths=(1.0,), distractors=6, pairs=0)
+    )
+    single = planted.truth(bare).filter(kind="single").head(2)
+    head = torch.nn.Linear(bare.net.neurons.strength.numel(), 2, bias=False)
+    with torch.no_grad():
+        head.weight.zero_()
+        for place, index in enumerate(single["index"].to_list()):
+            head.weight[place, index] = 2.0
+
+    class Headed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.planted, self.head = bare.net, head
+
+        def forward(self, fine: torch.Tensor, quick: torch.Tensor) -> torch.Tensor:
+            return self.head(self.planted(fine, quick))
+
+    model = copy.copy(bare)
+    model._modules = {**bare._modules, "net": Headed()}
+    model.classes, model.has_logits, model.spec = ("onset", "noisy"), True, "headed:"
+    model.geometry_rule = lambda layer, *rest: bare.geometry_rule(layer.removeprefix("planted."), *rest)
+    sounds = open_data("sounds:12")
+    labels = pl.Series("rule", ["onset", "noisy"] * 6)
+    table = sounds.table.with_columns(labels, fold=pl.lit(1, pl.Int64))
+    from dataclasses import replace
+
+    clips = replace(sounds, table=table, label_sets=(LabelSet("rule", ("onset", "noisy")),))
+    run = record(
+        model, clips, tmp_path / "run", RecordConfig(workers=0, layers=("planted.neurons", "logits"))
+    )
+    mine = tmp_path / "mine.csv"
+    mine.write_text(
+        "layer,index,class\n"
+        + "".join(
+            f"planted.neurons,{index},{rule}\n"
+            for index, rule in zip(single["index"], ("onset", "noisy"), strict=True)
+        )
+    )
+    options = {
+        "strategy": f"table:{mine}",
+        "layers": (),
+        "max_q": None,
+        "n_random": 0,
+        "probe": False,
+        "related": None,
+    }
+    found = tables_of(run, ablate(run, model, clips, config(**options)))
+    activations = run.activations("planted.neurons")
+    for place, row in enumerate(found["effects"].filter(measure="logit").to_dicts()):
+        own = activations[place::2, single["index"][place]]
+        assert row["change"] == pytest.approx(-2 * own.mean(), rel=0.01)  # the record pools whole frames only
+        assert row["change"] == pytest.approx(-row["before"], rel=1e-6) and row["change"] < 0
+        assert row["rest_change"] == 0 and row["after"] == 0
 
 
 def test_damaged_clips_are_counted_and_left_out(tmp_path: Path, model) -> None:

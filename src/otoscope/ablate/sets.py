@@ -22,6 +22,9 @@ from otoscope.registry import lookup
 from otoscope.store import run as runs
 from otoscope.store.run import Run
 
+READS_DESCRIPTIONS = ("db", "tab", "icl", "open", "ocp")
+"""Strategies that read a table of descriptions."""
+
 Bools = NDArray[np.bool_]
 
 

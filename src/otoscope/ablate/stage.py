@@ -24,7 +24,7 @@ from otoscope.ablate.outcome import hear
 from otoscope.ablate.places import Place, places_of
 from otoscope.ablate.plan import Plan, plan
 from otoscope.ablate.recovery import recovered
-from otoscope.ablate.sets import choose, table_name
+from otoscope.ablate.sets import READS_DESCRIPTIONS, choose, table_name
 from otoscope.data.clips import Clips
 from otoscope.errors import InputError, StageError
 from otoscope.models.audio_model import AudioModel
@@ -112,12 +112,12 @@ def tables_of(run: Run, name: str | None = None) -> dict[str, pl.DataFrame]:
 
 def _source_hash(run: Run, config: AblateConfig) -> str | None:
     """Return the hash of the table that the sets come from, None where they come from none."""
-    if config.strategy_name == "random":
-        return None
     if config.strategy_name == "table":
         path = config.strategy.partition(":")[2]
         found = [one for one in (run.root / path, Path(path).expanduser()) if path and one.is_file()]
         return sha256_file(found[0]) if found else None
+    if config.strategy_name not in READS_DESCRIPTIONS and config.descriptions is None:
+        return None
     name, _ = run.table("descriptions", table_name(run, config))
     return sha256_file(run.listing("descriptions")[name])
 

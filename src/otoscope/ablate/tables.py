@@ -103,11 +103,11 @@ def _effect_of(judged: Judged, measured: Changes, place: int, target: int | None
     row: dict[str, Any] = {
         "before": None if target is None else _number(before[target]),
         "after": None if target is None else _number(before[target] + change[target]),
-        "rest_before": _number(np.nanmean(before[rest])),
-        "rest_after": _number(np.nanmean((before + change)[rest])),
+        "rest_before": _number(_mean(before[rest])),
+        "rest_after": _number(_mean((before + change)[rest])),
     }
     if target is None:
-        return row | _spread("rest_change", np.array(np.nanmean(change)), None) | dict.fromkeys(_TESTED)
+        return row | _spread("rest_change", np.array(_mean(change)), None) | dict.fromkeys(_TESTED)
     found, again = effect(change, target), effect(measured.replicates[:, place], target)
     row |= _spread("change", found.ablated, again.ablated)
     row |= _spread("rest_change", found.rest, again.rest)
@@ -149,7 +149,7 @@ def summary(judged: Judged) -> pl.DataFrame:
 
 def _summary_of(judged: Judged, name: str) -> dict[str, Any]:
     measured, sets = judged.changes[name], judged.plan.sets
-    used = [(at, one.target) for at, one in enumerate(sets) if one.target is not None and len(one.neurons)]
+    used = _used(judged, measured)
     row: dict[str, Any] = {
         "measure": name,
         "strategy": judged.config.strategy,
@@ -169,8 +169,17 @@ def _summary_of(judged: Judged, name: str) -> dict[str, Any]:
         return row | {"random_selectivity": None, "p": None}
     null = [effect(measured.change[judged.plan.draws_of(at)], target).selectivity for at, target in used]
     means = np.mean(null, axis=0)  # one draw of every concept, (draw,)
-    observed = np.array(row["selectivity"])
-    return row | {"random_selectivity": _number(means.mean()), "p": _number(permutation_p(observed, means))}
+    observed = np.mean([one.selectivity for one in found])
+    return row | {"random_selectivity": _number(means.mean()), "p": _number(permutation_p(np.array(observed), means))}
+
+
+def _used(judged: Judged, measured: Changes) -> list[tuple[int, int]]:
+    """Return place and class of the concepts that are classes, have neurons, and have clips to be judged on."""
+    return [
+        (at, one.target)
+        for at, one in enumerate(judged.plan.sets)
+        if one.target is not None and len(one.neurons) and np.isfinite(measured.before[one.target])
+    ]
 
 
 def classes(judged: Judged) -> pl.DataFrame:
@@ -237,7 +246,7 @@ def curve(judged: Judged) -> pl.DataFrame:
                     "n_neurons": n,
                     "share": n / len(plan.sets[concept].neurons),
                     "change": None if found is None else _number(found.ablated),
-                    "rest_change": _number(np.nanmean(change) if found is None else found.rest),
+                    "rest_change": _number(_mean(change) if found is None else found.rest),
                     "selectivity": None if found is None else _number(found.selectivity),
                 }
             )
@@ -250,11 +259,7 @@ def related(judged: Judged) -> pl.DataFrame:
         return pl.DataFrame()
     rows = []
     for name in MEASURES:
-        used = [
-            (at, one.target)
-            for at, one in enumerate(judged.plan.sets)
-            if one.target is not None and len(one.neurons)
-        ]
+        used = _used(judged, judged.changes[name])
         change = judged.changes[name].change
         for at, target in used:
             near = judged.related[target]
@@ -299,6 +304,11 @@ def sets(plan: Plan, run: Run) -> pl.DataFrame:
     ]
     named = run.neurons().select("neuron", "layer", "index")
     return pl.concat(parts).join(named, on="neuron", how="left", maintain_order="left")
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _number(value: Any) -> float | None:
