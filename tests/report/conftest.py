@@ -169,6 +169,68 @@ def _described(neurons: pl.DataFrame, concepts: tuple[str, ...], rng: np.random.
     return pl.DataFrame(rows, schema_overrides={"top_scores": pl.List(pl.Float32)})
 
 
+SUMMARY, OPEN, ODD = "summary-11111111", "open-22222222", "guess-33333333"
+
+
+def write_other_methods(root: Path, layer: str = "blocks.1", index: int = 3) -> None:
+    """Add what further methods say of one neuron, hostile texts among it."""
+    own = tables.read(root / "descriptions" / f"{METHOD}.parquet").filter(
+        layer=layer, index=index, pole="high"
+    )
+    neuron = own.select("neuron", "layer", "index", "pole")
+    scores = {"heldout_pearson": 0.4, "heldout_low": 0.1, "heldout_high": 0.6, "control_pearson": 0.2}
+    shared = neuron.with_columns(
+        **{k: pl.lit(v) for k, v in scores.items()}, n_score=pl.lit(18), flags=pl.lit("tied")
+    )
+    sentences = [
+        {
+            "text": f"A steady hum {EVIL}.",
+            "status": "kept",
+            "cosine": 0.31,
+            "matched": "Silence.",
+            "evidence": "hum: 9 of 10 clips",
+        },
+        {
+            "text": "It is loud.",
+            "status": "removed",
+            "cosine": 0.83,
+            "matched": "They are loud.",
+            "evidence": None,
+        },
+        {
+            "text": "Sure, here it is.",
+            "status": "boilerplate",
+            "cosine": None,
+            "matched": None,
+            "evidence": None,
+        },
+    ]
+    opposite = [
+        {"text": "They are loud.", "status": "matched", "evidence": None},
+        {"text": "Silence.", "status": "kept", "evidence": None},
+    ]
+    summary = shared.with_columns(
+        summary=pl.lit(f"A steady hum {EVIL}."),
+        sentences=pl.Series([sentences]),
+        low_sentences=pl.Series([opposite]),
+        threshold=pl.lit(0.6),
+        reason=pl.lit(None, dtype=pl.String),
+    )
+    tables.write(root / "descriptions" / f"{SUMMARY}.parquet", summary)
+    words = {
+        "open_concepts": [["steady", EVIL]],
+        "adjectives": [["steady", EVIL, "Dutch"]],
+        "unjudged": [[]],
+        "nouns": [["hum"]],
+    }
+    tables.write(
+        root / "descriptions" / f"{OPEN}.parquet",
+        shared.with_columns(**{k: pl.Series(v) for k, v in words.items()}),
+    )
+    odd = neuron.with_columns(text=pl.lit("a guess"), mood=pl.lit("calm"), weight=pl.lit(0.25))
+    tables.write(root / "descriptions" / f"{ODD}.parquet", odd)
+
+
 def _measured(sounds: list[FakeSound], failed: set[int]) -> pl.DataFrame:
     rows = []
     for row, sound in enumerate(sounds):
@@ -276,6 +338,14 @@ SMALL = [
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three layers and 31 neurons on 24 clips, one of them failed."""
     return write_run(tmp_path_factory.mktemp("runs") / "small", SMALL, make_sounds(24))
+
+
+@pytest.fixture(scope="session")
+def said_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small run, where neuron 3 of blocks.1 is described by four methods."""
+    root = write_run(tmp_path_factory.mktemp("runs") / "said", SMALL, make_sounds(24))
+    write_other_methods(root)
+    return root
 
 
 @pytest.fixture(scope="session")

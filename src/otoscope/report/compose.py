@@ -35,7 +35,7 @@ def page_text(
         "format": 1,
         "layers": [one.name for one in data.run.layers],
         "measures": list(data.measures),
-        "bars": [payload.rounded(bar) for bar in gathered.bars],
+        "bars": [[payload.rounded(bar) for bar in table] for table in gathered.bars],
         "strong": STRONG,
         "range": [low, 1],
         "tables": [[name, method_of(name).title] for name in data.tables],
@@ -47,6 +47,7 @@ def page_text(
         "strings": gathered.strings.all,
     }
     return page.render(
+        "report.html.j2",
         {
             "overview": overview,
             "best": [one for one in gathered.best if one.verdict == "confirmed"][:n_best],

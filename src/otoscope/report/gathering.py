@@ -29,15 +29,15 @@ class Gathered:
         The best described neurons.
     confounds : Confounds
         Rank correlations by layer and measure, NaN for dead neurons.
-    bars : tuple of float or None
-        Each layer's 95th percentile of control scores.
+    bars : tuple of tuple of float or None
+        For each table of descriptions, each layer's 95th percentile of control scores.
     """
 
     records: dict[int, dict[str, Any]]
     strings: payload.Strings
     best: tuple[NeuronView, ...]
     confounds: Confounds
-    bars: tuple[float | None, ...]
+    bars: tuple[tuple[float | None, ...], ...]
 
 
 def gather(data: RunData, *, alpha: float, n_clips: int, n_best: int) -> Gathered:
@@ -50,7 +50,7 @@ def gather(data: RunData, *, alpha: float, n_clips: int, n_best: int) -> Gathere
         layer = read_layer(data, record.name)
         dead = np.array([row["dead"] for row in layer.neurons], dtype=bool)
         confounds[record.name] = {name: np.where(dead, np.nan, r) for name, (r, _) in layer.confounds.items()}
-        bars.append(layer.control_bar)
+        bars.append([one.control_bar for one in layer.tables])
         for row in layer.neurons:
             view = neuron_view(layer, row, alpha=alpha, n_clips=n_clips)
             records[view.neuron] = payload.neuron_record(view, place, tables, strings)
@@ -61,5 +61,5 @@ def gather(data: RunData, *, alpha: float, n_clips: int, n_best: int) -> Gathere
         strings=strings,
         best=tuple(best[neuron] for neuron in order[:n_best]),
         confounds=confounds,
-        bars=tuple(bars),
+        bars=tuple(zip(*bars, strict=True)),
     )

@@ -53,11 +53,6 @@ class LayerData:
     confounds: dict[str, tuple[np.ndarray[Any, Any], int]]
     classes: tuple[str, ...]
 
-    @property
-    def control_bar(self) -> float | None:
-        """95th percentile of the control scores of the table that the page is about."""
-        return self.tables[0].control_bar if self.tables else None
-
 
 def read_layer(data: RunData, name: str) -> LayerData:
     """Return what the views of a layer's neurons are built from."""

@@ -10,6 +10,7 @@ import polars as pl
 
 from otoscope.report.descriptions import control_bar, verdict
 from otoscope.report.facts import cautions, facts, short_name
+from otoscope.report.figures import charts_of
 from otoscope.report.methods.method import spoken
 from otoscope.report.overview_views import (
     ConceptCount,
@@ -69,6 +70,7 @@ def overview_view(data: RunData, confounds: Confounds, *, alpha: float, title: s
         concepts=_concepts(described),
         confounds=_confound_chart(confounds),
         failures=lost,
+        charts=charts_of(data),
     )
 
 

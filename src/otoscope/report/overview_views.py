@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from otoscope.report.charts import Chart
+
 
 @dataclass(frozen=True)
 class Quartiles:
@@ -123,3 +125,4 @@ class OverviewView:
     concepts: tuple[ConceptCount, ...]
     confounds: ConfoundChart | None
     failures: tuple[FailureView, ...]
+    charts: tuple[Chart, ...] = ()

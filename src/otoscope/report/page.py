@@ -73,21 +73,32 @@ def content_hash(text: str) -> Markup:
     return Markup(f"'sha256-{digest}'")
 
 
-def render(content: Mapping[str, Any], data: str) -> str:
-    """Return the page.
+def render(
+    template: str,
+    content: Mapping[str, Any],
+    data: str,
+    *,
+    scripts: tuple[str, ...] = SCRIPTS,
+    styles: tuple[str, ...] = STYLES,
+) -> str:
+    """Return a page.
 
     Parameters
     ----------
+    template : str
+        Its name in ``templates/``.
     content : mapping
         What the templates name: ``overview``, ``assets``, ``clips`` ...
     data : str
         From :func:`otoscope.report.payload.script_json`; already safe inside a script element.
+    scripts, styles : tuple of str
+        Files in ``templates/`` that become the page's script and style.
     """
-    script = f'(() => {{\n"use strict";\n{asset_text(SCRIPTS)}}})();\n'
-    style = asset_text(STYLES)
+    script = f'(() => {{\n"use strict";\n{asset_text(scripts)}}})();\n'
+    style = asset_text(styles)
     return (
         environment()
-        .get_template("report.html.j2")
+        .get_template(template)
         .render(
             **content,
             data=Markup(data),

@@ -6,17 +6,16 @@ Each function takes a view model and returns a matplotlib ``Figure`` of its own 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from otoscope.report.chart_plots import chart_figure
+from otoscope.report.drawing import GREY, HIGH, HIGH_PALE, LINE, LOW, SOFT, empty_figure, save, short
 from otoscope.report.overview_views import (
     ConceptCount,
     ConfoundChart,
@@ -25,24 +24,6 @@ from otoscope.report.overview_views import (
     ScoreChart,
 )
 from otoscope.report.views import DescriptionView, NeuronView, RankedClip
-from otoscope.store.atomic import write_bytes
-
-INK, SOFT, LINE = "#1d1c1a", "#5f5b54", "#e3ded4"
-HIGH, HIGH_PALE, LOW, CONTROL = "#bf400d", "#e3a98f", "#1a5ea6", "#a29b8e"
-_STYLE = {
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": LINE,
-    "xtick.color": SOFT,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "otoscope",
-    "pdf.fonttype": 42,
-    "text.parse_math": False,
-}
 
 
 def write_all(
@@ -66,41 +47,23 @@ def write_all(
         figures["concepts"] = concepts_figure(overview.concepts)
     if overview.confounds:
         figures["confounds"] = confounds_figure(overview.confounds)
+    figures |= {re.sub(r"[^A-Za-z0-9._-]+", "_", one.name): chart_figure(one) for one in overview.charts}
     for one in neurons:
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", one.layer)
         figures[f"neuron-{name}-{one.index}"] = neuron_figure(one)
     return tuple(save(figure, folder / f"{name}.{kind}") for name, figure in figures.items())
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as its suffix says (svg, pdf, png) and return the path."""
-    kind = path.suffix[1:]
-    out = io.BytesIO()
-    dateless = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    with rc_context(_STYLE):
-        figure.savefig(out, format=kind, metadata=dateless)
-    write_bytes(path, out.getvalue())
-    return path
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any) -> tuple[Figure, Any]:
-    """Return an empty figure (inches) and its axes, laid out by constraint."""
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(figure)
-        return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid or None)
-
-
 def layers_figure(layers: Sequence[LayerView]) -> Figure:
     """Return, per layer, the outcome of its neurons, and held-out scores beside the control."""
-    figure, axes = _figure(7.2, 1.0 + 0.32 * len(layers), 1, 2)
+    figure, axes = empty_figure(7.2, 1.0 + 0.32 * len(layers), 1, 2)
     left, right = axes[0]
     place = np.arange(len(layers))
     start = np.zeros(len(layers))
     shares = {
         "confirmed": ([one.n_confirmed for one in layers], HIGH),
         "significant only": ([one.n_significant - one.n_confirmed for one in layers], HIGH_PALE),
-        "dead": ([one.n_dead for one in layers], CONTROL),
+        "dead": ([one.n_dead for one in layers], GREY),
     }
     total = np.array([max(1, one.n_neurons) for one in layers])
     for label, (counts, colour) in shares.items():
@@ -108,12 +71,12 @@ def layers_figure(layers: Sequence[LayerView]) -> Figure:
         left.barh(place, width, left=start, color=colour, height=0.6, label=label)
         start += width
     left.set(
-        yticks=place, yticklabels=[_short(one.name) for one in layers], xlim=(0, 100), xlabel="% of neurons"
+        yticks=place, yticklabels=[short(one.name) for one in layers], xlim=(0, 100), xlabel="% of neurons"
     )
     left.invert_yaxis()
     left.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     for i, one in enumerate(layers):
-        for shift, found, colour in ((-0.14, one.heldout, HIGH), (0.14, one.control, CONTROL)):
+        for shift, found, colour in ((-0.14, one.heldout, HIGH), (0.14, one.control, GREY)):
             if found:
                 right.plot([found.low, found.high], [i + shift] * 2, color=colour, linewidth=3, alpha=0.5)
                 right.plot(found.middle, i + shift, "|", color=colour, markersize=9, markeredgewidth=2)
@@ -124,9 +87,9 @@ def layers_figure(layers: Sequence[LayerView]) -> Figure:
 
 def scores_figure(chart: ScoreChart) -> Figure:
     """Return the distribution of held-out scores over that of the control."""
-    figure, axes = _figure(4.6, 2.6)
+    figure, axes = empty_figure(4.6, 2.6)
     axis = axes[0, 0]
-    axis.stairs(chart.control, chart.edges, fill=True, color=CONTROL, alpha=0.55, label="control")
+    axis.stairs(chart.control, chart.edges, fill=True, color=GREY, alpha=0.55, label="control")
     axis.stairs(chart.heldout, chart.edges, color=HIGH, linewidth=1.5, label="held out")
     axis.set(xlabel="correlation of description and neuron", ylabel="descriptions")
     axis.legend(frameon=False)
@@ -135,14 +98,14 @@ def scores_figure(chart: ScoreChart) -> Figure:
 
 def concepts_figure(concepts: Sequence[ConceptCount]) -> Figure:
     """Return how many significant descriptions each concept has, by pole."""
-    figure, axes = _figure(4.6, 0.8 + 0.24 * len(concepts))
+    figure, axes = empty_figure(4.6, 0.8 + 0.24 * len(concepts))
     axis = axes[0, 0]
     place = np.arange(len(concepts))
     high = np.array([one.n_high for one in concepts])
     axis.barh(place, high, color=HIGH, height=0.65, label="high")
     axis.barh(place, [one.n_low for one in concepts], left=high, color=LOW, height=0.65, label="low")
     axis.set(
-        yticks=place, yticklabels=[_short(one.concept) for one in concepts], xlabel="significant descriptions"
+        yticks=place, yticklabels=[short(one.concept) for one in concepts], xlabel="significant descriptions"
     )
     axis.invert_yaxis()
     if any(one.n_low for one in concepts):
@@ -152,7 +115,7 @@ def concepts_figure(concepts: Sequence[ConceptCount]) -> Figure:
 
 def confounds_figure(chart: ConfoundChart) -> Figure:
     """Return the share of each layer's neurons that follow a plain measure of the sound."""
-    figure, axes = _figure(1.8 + 0.8 * len(chart.measures), 1.0 + 0.3 * len(chart.layers))
+    figure, axes = empty_figure(1.8 + 0.8 * len(chart.measures), 1.0 + 0.3 * len(chart.layers))
     axis = axes[0, 0]
     shares = np.array(chart.shares, dtype=float)
     axis.imshow(shares, cmap="Greys", vmin=0, vmax=1.4, aspect="auto")
@@ -161,16 +124,16 @@ def confounds_figure(chart: ConfoundChart) -> Figure:
             column, row, f"{100 * share:.0f} %" if np.isfinite(share) else "–", ha="center", va="center"
         )
     axis.set(xticks=range(len(chart.measures)), yticks=range(len(chart.layers)))
-    axis.set(xticklabels=chart.measures, yticklabels=[_short(one) for one in chart.layers])
+    axis.set(xticklabels=chart.measures, yticklabels=[short(one) for one in chart.layers])
     axis.set_title(f"share with |rank correlation| ≥ {chart.threshold:g}", fontsize=9)
     return figure
 
 
 def neuron_figure(view: NeuronView) -> Figure:
     """Return one neuron: its words, histogram, confounds, and the traces of its most and least active clips."""
-    figure, axes = _figure(7.2, 4.6, 2, 2)
+    figure, axes = empty_figure(7.2, 4.6, 2, 2)
     said = "; ".join(_line(one) for one in view.descriptions) or "not described"
-    figure.suptitle(f"{_short(view.layer)}, neuron {view.index}\n{said}", fontsize=10)
+    figure.suptitle(f"{short(view.layer)}, neuron {view.index}\n{said}", fontsize=10)
     _histogram(axes[0, 0], view)
     _confounds(axes[0, 1], view)
     _traces(axes[1, 0], view.top, HIGH, "most active clips")
@@ -180,19 +143,19 @@ def neuron_figure(view: NeuronView) -> Figure:
 
 def _line(one: DescriptionView) -> str:
     heldout = "" if one.heldout is None else f" (held out r {one.heldout:.2f})"
-    return f"{one.pole}: {_short(one.words)}{heldout}"
+    return f"{one.pole}: {short(one.words)}{heldout}"
 
 
 def _histogram(axis: Any, view: NeuronView) -> None:
     if view.histogram:
-        axis.stairs(view.histogram.counts, view.histogram.edges, fill=True, color=CONTROL)
+        axis.stairs(view.histogram.counts, view.histogram.edges, fill=True, color=GREY)
         axis.set_yscale("symlog")
     axis.set(xlabel="pooled activation", ylabel="clips")
 
 
 def _confounds(axis: Any, view: NeuronView) -> None:
     place = np.arange(len(view.confounds))
-    axis.barh(place, [one.r or 0.0 for one in view.confounds], color=CONTROL, height=0.6)
+    axis.barh(place, [one.r or 0.0 for one in view.confounds], color=GREY, height=0.6)
     axis.axvline(0, color=SOFT, linewidth=0.8)
     axis.set(
         yticks=place,
@@ -210,9 +173,3 @@ def _traces(axis: Any, ranked: Sequence[RankedClip], colour: str, title: str) ->
             axis.plot(times, clip.trace.levels, color=colour, linewidth=1, alpha=1 / clip.rank**0.7)
     axis.set(xlabel="seconds", ylabel="activation")
     axis.set_title(title, fontsize=9)
-
-
-def _short(text: str, most: int = 32) -> str:
-    """Return ``text`` in at most so many characters, its middle left out, with no mark-up of matplotlib's."""
-    plain = text.replace("$", r"\$")
-    return plain if len(plain) <= most else f"{plain[: most - 12]}…{plain[-11:]}"

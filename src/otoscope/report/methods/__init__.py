@@ -30,7 +30,7 @@ def method_of(table: str) -> Method:
     Examples
     --------
     >>> method_of("db-44c55ab0").title
-    'Concept from captions'
+    'Concept from captions (DB)'
     """
     from otoscope.report.methods.plain import plain
 

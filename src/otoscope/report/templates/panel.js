@@ -33,11 +33,11 @@ const panel = (() => {
 
   function body(one) {
     const { record } = one;
-    const parts = one.said.length ? [words.main(one.said, DATA.bars[record.l])] : [el("p", { class: "note" }, silence(one))];
+    const parts = one.said.length ? [words.main(one.said, record.l)] : [el("p", { class: "note" }, silence(one))];
     const low = record.f & 4 ? ["Most negative", "the low pole"] : ["Least active", "where there are ties, drawn by lot"];
     if (record.t.length) parts.push(clips("Most active", "", record.t, "high-pole", record.y));
     if (record.b.length) parts.push(clips(...low, record.b, "low-pole", record.y));
-    if (record.o.length) parts.push(words.others(record.o.map(description)));
+    if (record.o.length) parts.push(words.others(record.o.map(description), record.l));
     parts.push(el("div", { class: "small-plots" }, record.h ? histogram(record) : null, moves(record)));
     return parts;
   }
