@@ -74,9 +74,53 @@ def quietly():
         yield
 
 
+CLAP_AUDIO = {
+    "spec_size": 64,
+    "num_mel_bins": 16,
+    "window_size": 4,
+    "depths": [2, 1],
+    "num_attention_heads": [2, 4],
+    "patch_embeds_hidden_size": 16,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "projection_dim": 8,
+    "aff_block_r": 2,
+}
+CLAP_TEXT = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "projection_dim": 8,
+}
+_CLAP_EXTRACTOR = {"feature_size": 16, "max_length_s": 2, "truncation": "rand_trunc", "frequency_min": 50}
+_FUSED = {**CLAP_AUDIO, "enable_fusion": True}
+
+
+def _clap(audio: dict) -> tuple[str, dict]:
+    return "ClapConfig", {"text_config": CLAP_TEXT, "audio_config": audio, "projection_dim": 8}
+
+
 _AST = {**TINY, "max_length": 98}
 _W2V = "Wav2Vec2FeatureExtractor"
 KINDS = {
+    "clap": ("ClapModel", _clap(CLAP_AUDIO), ("ClapFeatureExtractor", _CLAP_EXTRACTOR)),
+    "clap-fused": (
+        "ClapModel",
+        _clap(_FUSED),
+        ("ClapFeatureExtractor", {**_CLAP_EXTRACTOR, "truncation": "fusion"}),
+    ),
+    "clap-audio": (
+        "ClapAudioModel",
+        ("ClapAudioConfig", CLAP_AUDIO),
+        ("ClapFeatureExtractor", {**_CLAP_EXTRACTOR, "padding": "repeat"}),
+    ),
+    "clap-audio-projected": (
+        "ClapAudioModelWithProjection",
+        ("ClapAudioConfig", CLAP_AUDIO),
+        ("ClapFeatureExtractor", {**_CLAP_EXTRACTOR, "padding": "pad"}),
+    ),
     "ast": (
         "ASTForAudioClassification",
         ("ASTConfig", {**_AST, "id2label": {0: "dog", 1: "rain", 2: "siren"}}),

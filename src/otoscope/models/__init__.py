@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from otoscope.models.published import import_weights as import_weights
 from otoscope.registry import lookup, split_spec
 
 if TYPE_CHECKING:
@@ -21,11 +22,18 @@ MODELS: dict[str, str] = {
     "planted": "otoscope.models.planted:load",
     "hf": "otoscope.models.huggingface:load",
     "py": "otoscope.models.python:load",
+    "beats": "otoscope.models.beats.build:load",
+    "panns": "otoscope.models.panns:load",
 }
 
 #: architectures that ``otoscope train`` can build: name -> function ``(classes, **options) -> AudioModel``
 ARCHITECTURES: dict[str, str] = {
     "cnn": "otoscope.models.cnn:build",
+    "transformer": "otoscope.models.transformer:build",
+    "beats": "otoscope.models.beats.build:build",
+    "cnn14": "otoscope.models.panns:build_cnn14",
+    "cnn10": "otoscope.models.panns:build_cnn10",
+    "cnn6": "otoscope.models.panns:build_cnn6",
 }
 
 
@@ -35,8 +43,8 @@ def open_model(spec: str, device: str = "cpu") -> AudioModel:
     Parameters
     ----------
     spec : str
-        ``demo:``, ``planted:...``, ``hf:NAME_OR_PATH``, ``py:module:factory``, or a folder with
-        ``model.json``.
+        ``demo:``, ``planted:...``, ``hf:NAME_OR_PATH``, ``beats:FILE_OR_FOLDER``,
+        ``panns:FILE_OR_FOLDER``, ``py:module:factory``, or a folder with ``model.json``.
     device : str
         A torch device.
 

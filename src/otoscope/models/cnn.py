@@ -106,6 +106,8 @@ class MelCnn(nn.Module):
         Share of pooled values left out in training.
     """
 
+    head_name = "head"
+
     def __init__(self, n_classes: int, width: int, dropout: float) -> None:
         super().__init__()
         widths = [1, *(width * 2**block for block in range(N_BLOCKS))]
@@ -115,10 +117,14 @@ class MelCnn(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits."""
-        frames = self.blocks(features).mean(2)  # (clip, neuron, frame)
-        pooled = frames.mean(2) + frames.amax(2)  # (clip, neuron)
-        logits: Tensor = self.head(self.dropout(pooled))
+        logits: Tensor = self.head(self.dropout(self.embedding(features)))
         return logits
+
+    def embedding(self, features: Tensor) -> Tensor:
+        """Return what the head takes ``(clip, neuron)``."""
+        frames = self.blocks(features).mean(2)  # (clip, neuron, frame)
+        pooled: Tensor = frames.mean(2) + frames.amax(2)
+        return pooled
 
 
 def _block(before: int, after: int) -> nn.Sequential:

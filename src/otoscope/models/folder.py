@@ -10,6 +10,7 @@
     sample_rate      Hz
     weights_hash     checked when the folder is read
     training         data, metrics and class-wise results of the training; absent for others
+    origin           kind, name and sha256 of the released file it was imported from; absent for others
 
 ``weights.safetensors`` holds ``front_end.<name>`` and ``net.<name>``. No pickle is written or read.
 """
@@ -31,7 +32,13 @@ MANIFEST = "model.json"
 WEIGHTS = "weights.safetensors"
 
 
-def save(model: AudioModel, path: Path | str, *, training: dict[str, Any] | None = None) -> None:
+def save(
+    model: AudioModel,
+    path: Path | str,
+    *,
+    training: dict[str, Any] | None = None,
+    origin: dict[str, Any] | None = None,
+) -> None:
     """Write the model to the folder ``path``.
 
     Parameters
@@ -42,6 +49,8 @@ def save(model: AudioModel, path: Path | str, *, training: dict[str, Any] | None
         The folder; made where it does not exist.
     training : dict, optional
         JSON-able account of how it was trained.
+    origin : dict, optional
+        JSON-able account of the released file that it was made from.
 
     Raises
     ------
@@ -64,7 +73,9 @@ def save(model: AudioModel, path: Path | str, *, training: dict[str, Any] | None
         "sample_rate": model.sample_rate,
         "weights_hash": hash_weights(model),
     }
-    manifest.write(folder / MANIFEST, content | ({"training": training} if training is not None else {}))
+    accounts = {"training": training, "origin": origin}
+    given = {name: account for name, account in accounts.items() if account is not None}
+    manifest.write(folder / MANIFEST, content | given)
 
 
 def _arrays(model: AudioModel) -> dict[str, Any]:

@@ -7,6 +7,10 @@ vector ``"BC"``, a recurrent net that puts time first ``"TBC"``. The ``n_tokens 
 ``time-major`` means that token ``n_prefix + n_frequency * t + f`` stands at time t and frequency row f,
 ``frequency-major`` that token ``n_prefix + n_time * f + t`` does.
 
+A network may cut time into ``n_folds`` stretches of equal length and stack them along frequency (HTSAT). Its picture
+then has ``n_folds * n_frequency`` rows and ``n_time / n_folds`` columns, and row ``n_frequency * r + f`` is frequency
+row f of stretch r; :meth:`Geometry.grid` unfolds it.
+
 The centre of position t lies ``offset_s + t * stride_s`` seconds after the start of the waveform that
 was given to the network, and frequency row f is centred on ``frequency_hz[f]``.
 """
@@ -50,6 +54,8 @@ class Geometry:
         frequency.
     approximate : bool
         True where the grid was inferred in proportion and not declared.
+    n_folds : int
+        Stretches of time that are stacked along frequency; 1 = none. Tokens of a folded picture run frequency-major.
     """
 
     axes: str
@@ -61,6 +67,7 @@ class Geometry:
     offset_s: float = 0.0
     frequency_hz: tuple[float, ...] | None = None
     approximate: bool = False
+    n_folds: int = 1
 
     def __post_init__(self) -> None:
         if len(set(self.axes)) != len(self.axes) or not set(self.axes) <= _AXES or "B" not in self.axes:
@@ -72,6 +79,13 @@ class Geometry:
             raise InputError(f"axes {self.axes!r}: N (token) already stands for frequency and time")
         if self.order not in ORDERS:
             raise InputError(f"order {self.order!r}: expected one of {', '.join(ORDERS)}")
+        if self.n_folds < 1 or (
+            self.n_folds > 1 and (self.n_time % self.n_folds or self.order == "time-major")
+        ):
+            raise InputError(
+                f"{self.n_folds} folds of {self.n_time} frames, {self.order}: folds divide the frames, and tokens of "
+                "folds run frequency-major"
+            )
         if self.frequency_hz is not None and len(self.frequency_hz) != self.n_frequency:
             raise InputError(f"{len(self.frequency_hz)} frequencies for {self.n_frequency} frequency rows")
 
@@ -113,8 +127,10 @@ class Geometry:
         """
         tokens = self._ordered(output)
         if "N" not in self.axes:
-            return tokens  # (clip, neuron, frequency, frame)
+            return self._unfolded(tokens)  # (clip, neuron, frequency, frame)
         body = tokens[:, :, self.n_prefix :]  # (clip, neuron, token)
+        if self.n_folds > 1:
+            return self._unfolded(body.reshape(*body.shape[:2], self.n_folds * self.n_frequency, -1))
         if self.order == "frequency-major":
             return body.reshape(*body.shape[:2], self.n_frequency, self.n_time)
         return body.reshape(*body.shape[:2], self.n_time, self.n_frequency).transpose(2, 3)
@@ -124,6 +140,14 @@ class Geometry:
         if "N" not in self.axes:
             return self._ordered(output).flatten(2)[:, :, :0]
         return self._ordered(output)[:, :, : self.n_prefix]
+
+    def _unfolded(self, picture: Tensor) -> Tensor:
+        """Return ``(clip, neuron, frequency, frame)`` of a picture whose stretches of time are stacked."""
+        if self.n_folds == 1:
+            return picture
+        clips, neurons, _, columns = picture.shape
+        stretches = picture.reshape(clips, neurons, self.n_folds, self.n_frequency, columns)
+        return stretches.transpose(2, 3).flatten(3)  # (clip, neuron, frequency, frame)
 
     def _ordered(self, output: Tensor) -> Tensor:
         self._check(tuple(output.shape))
@@ -136,7 +160,8 @@ class Geometry:
         return ordered
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        expected = {"F": self.n_frequency, "T": self.n_time, "N": self.n_prefix + self.n_positions}
+        rows, columns = self.n_frequency * self.n_folds, self.n_time // self.n_folds
+        expected = {"F": rows, "T": columns, "N": self.n_prefix + self.n_positions}
         fits = len(shape) == len(self.axes) and all(
             expected.get(axis, size) == size for axis, size in zip(self.axes, shape, strict=True)
         )
@@ -144,9 +169,11 @@ class Geometry:
             raise InputError(f"an output of shape {tuple(shape)} does not fit its declared geometry {self}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the geometry as a JSON-able dict."""
+        """Return the geometry as a JSON-able dict; ``n_folds`` only where there are several."""
         fields = asdict(self)
         fields["frequency_hz"] = None if self.frequency_hz is None else list(self.frequency_hz)
+        if self.n_folds == 1:
+            del fields["n_folds"]
         return fields
 
     @classmethod

@@ -1,10 +1,11 @@
 """Where the tokens of Hugging Face networks lie in time and frequency, and which of their layers ``*`` means.
 
-Module names differ between networks and between versions of transformers, so layers are found by pattern: the
-blocks are ``...layers.N`` (``...encoder.layer.N`` in AST before 5.9), and in each block the MLP's hidden neurons are
-taken **after** their activation: ``mlp.activation_fn`` (AST from 5.9), ``intermediate`` (AST before),
-``feed_forward.intermediate_act_fn`` (wav2vec2, HuBERT, WavLM), ``activation_fn`` (Whisper). The layers before the
-activation (``mlp.fc1``, ``intermediate.dense``, ``feed_forward.intermediate_dense``, ``fc1``) have their own names.
+Module names differ between networks and between versions of transformers, so layers are found by pattern: the blocks
+are ``...layers.N`` (``...encoder.layer.N`` in AST before 5.9; ``...layers.N.blocks.M`` in CLAP's stages), and in each
+block the MLP's hidden neurons are taken **after** their activation: ``mlp.activation_fn`` (AST from 5.9),
+``intermediate`` (AST before, CLAP), ``feed_forward.intermediate_act_fn`` (wav2vec2, HuBERT, WavLM), ``activation_fn``
+(Whisper). The layers before the activation (``mlp.fc1``, ``intermediate.dense``, ``feed_forward.intermediate_dense``,
+``fc1``) have their own names.
 
 Each rule here is a :data:`otoscope.models.audio_model.GeometryRule`; None where a module's output is no grid.
 """
@@ -25,6 +26,7 @@ from otoscope.models.geometry import Geometry
 from otoscope.models.hf_front_ends import FRAME_LENGTH, HOP_LENGTH, AstFrontEnd
 
 _BLOCK = re.compile(r"^(?:(?!adapter)[a-z_0-9]+\.)*?layers?\.\d+$")
+_IN_STAGE = re.compile(r"^(?:[a-z_0-9]+\.)*?layers\.\d+\.blocks\.\d+$")
 _ACTIVATED = ("mlp.activation_fn", "feed_forward.intermediate_act_fn", "intermediate", "activation_fn")
 _CONV_LAYER = re.compile(r"(?:^|\.)feature_extractor\.conv_layers\.(\d+)(?:\.(\w+))?$")
 _NO_TOKENS = ("pos_conv_embed.", "rel_attn_embed", "gru_rel_pos", "masked_spec_embed")
@@ -46,7 +48,8 @@ def declared_layers(module_names: Iterable[str]) -> tuple[str, ...]:
     names = list(module_names)
     present = set(names)
     found: list[str] = []
-    for block in (name for name in names if _BLOCK.match(name)):
+    staged = [name for name in names if _IN_STAGE.match(name)]
+    for block in staged or [name for name in names if _BLOCK.match(name)]:
         inside = (f"{block}.{part}" for part in _ACTIVATED)
         found.extend([*[name for name in inside if name in present][:1], block])
     return tuple(found)

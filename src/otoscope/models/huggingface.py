@@ -1,11 +1,12 @@
 """Networks of the Hugging Face hub: ``hf:NAME_OR_PATH``, with the front ends on torch.
 
-Families: AST, wav2vec2, HuBERT, WavLM and the encoder of Whisper. A checkpoint made for audio or sequence
+Families: AST, wav2vec2, HuBERT, WavLM, the encoder of Whisper and the audio tower of CLAP (see
+:mod:`otoscope.models.hf_clap`). A checkpoint made for audio or sequence
 classification keeps its head and class names. Any other is opened as an encoder: it has no logits, and the
 model's output is the mean of its last hidden state over positions, a vector without class names.
 
-``hf:NAME?length_s=10`` hears clips in windows of 10 s (wav2vec2 and relatives take whole clips otherwise; AST and
-Whisper have a length of their own), ``?revision=...`` names a version of the checkpoint. Layers: see
+``hf:NAME?length_s=10`` hears clips in windows of 10 s (wav2vec2 and relatives take whole clips otherwise; AST,
+Whisper and CLAP have a length of their own), ``?revision=...`` names a version of the checkpoint. Layers: see
 :mod:`otoscope.models.hf_geometry`; front ends: :mod:`otoscope.models.hf_front_ends`. Nothing that a checkpoint
 brings along is executed.
 """
@@ -16,6 +17,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +30,7 @@ from otoscope.errors import InputError, MissingExtraError, ModelError, UnknownNa
 from otoscope.models import hf_geometry
 from otoscope.models.audio_model import AudioModel, GeometryRule
 from otoscope.models.hf_adapters import Classifier, Encoder
+from otoscope.models.hf_clap import ClapFrontEnd, ClapTower, folded_patches
 from otoscope.models.hf_front_ends import AstFrontEnd, WaveformFrontEnd, WhisperFrontEnd
 
 _HEADS = ("ForAudioClassification", "ForSequenceClassification")
@@ -50,6 +53,8 @@ class Family:
         Seconds that the network takes, None for any.
     takes_lengths : bool
         Whether the front end can be told where padding begins.
+    encoder : callable
+        ``network without a head -> adapter`` that gives its output.
     """
 
     sample_rate: int
@@ -57,6 +62,7 @@ class Family:
     geometry_rule: GeometryRule
     length_s: float | None
     takes_lengths: bool
+    encoder: Callable[[nn.Module], nn.Module] = Encoder
 
 
 def load(rest: str, device: str = "cpu") -> AudioModel:
@@ -76,11 +82,11 @@ def load(rest: str, device: str = "cpu") -> AudioModel:
     kind, family_of = FAMILIES[config.model_type]
     family = family_of(config, _extractor(library, name, kind, chosen))
     headed = any(one.endswith(_HEADS) for one in config.architectures or ())
-    inner = _weights(library, name, config.model_type, headed, chosen).to(device)
+    inner = _weights(library, name, config, headed, chosen).to(device)
     classes = tuple(config.id2label[index] for index in sorted(config.id2label)) if headed else ()
     return AudioModel(
         family.front_end.to(device),
-        Classifier(inner) if headed else Encoder(inner),
+        Classifier(inner) if headed else family.encoder(inner),
         sample_rate=family.sample_rate,
         classes=classes,
         clip_length=ClipLength(length_s if length_s is not None else family.length_s),
@@ -147,6 +153,14 @@ def _whisper(config: Any, extractor: Any) -> Family:
     return Family(rate, front_end, rule, length_s, takes_lengths=False)
 
 
+def _clap(config: Any, extractor: Any) -> Family:
+    front_end = ClapFrontEnd(extractor)
+    rule = folded_patches(getattr(config, "audio_config", config), front_end)
+    tower = partial(ClapTower, fused=front_end.fused)
+    rate = int(extractor.sampling_rate)
+    return Family(rate, front_end, rule, float(extractor.max_length_s), takes_lengths=True, encoder=tower)
+
+
 #: model_type of the checkpoint's configuration -> class of its feature extractor, what it needs
 FAMILIES: dict[str, tuple[str, Callable[[Any, Any], Family]]] = {
     "audio-spectrogram-transformer": ("ASTFeatureExtractor", _ast),
@@ -154,6 +168,8 @@ FAMILIES: dict[str, tuple[str, Callable[[Any, Any], Family]]] = {
     "hubert": ("Wav2Vec2FeatureExtractor", _convolved),
     "wavlm": ("Wav2Vec2FeatureExtractor", _convolved),
     "whisper": ("WhisperFeatureExtractor", _whisper),
+    "clap": ("ClapFeatureExtractor", _clap),
+    "clap_audio_model": ("ClapFeatureExtractor", _clap),
 }
 
 
@@ -187,12 +203,12 @@ def _extractor(library: Any, name: str, kind: str, chosen: dict[str, str]) -> An
     return SimpleNamespace(**{**defaults, **stated})
 
 
-def _weights(library: Any, name: str, model_type: str, headed: bool, chosen: dict[str, str]) -> nn.Module:
+def _weights(library: Any, name: str, config: Any, headed: bool, chosen: dict[str, str]) -> nn.Module:
     """Return the network in float32, in evaluation mode; weights that the checkpoint lacks raise."""
-    opener = library.AutoModelForAudioClassification if headed else library.AutoModel
+    opener = getattr(library, _opener(config, headed))
     with _opening(library, f"the weights of hf:{name} cannot be loaded"):
         inner, info = opener.from_pretrained(name, dtype=torch.float32, output_loading_info=True, **chosen)
-    if not headed and model_type == "whisper":
+    if not headed and config.model_type == "whisper":
         inner = inner.get_encoder()
     missing = sorted(key for key in info["missing_keys"] if "masked_spec_embed" not in key)
     if missing:
@@ -202,6 +218,19 @@ def _weights(library: Any, name: str, model_type: str, headed: bool, chosen: dic
         )
     network: nn.Module = inner.eval()
     return network
+
+
+def _opener(config: Any, headed: bool) -> str:
+    """Return the class of transformers that opens a checkpoint; of a CLAP only the audio tower is opened."""
+    if headed:
+        return "AutoModelForAudioClassification"
+    if not config.model_type.startswith("clap"):
+        return "AutoModel"
+    return (
+        "ClapAudioModel"
+        if "ClapAudioModel" in (config.architectures or ())
+        else "ClapAudioModelWithProjection"
+    )
 
 
 @contextmanager

@@ -17,8 +17,10 @@ from otoscope.audio import windows
 from otoscope.data.clips import Clips, LabelSet
 from otoscope.data.decode import Decoding
 from otoscope.errors import Failure
+from otoscope.models import start
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.augment import mixup, spec_augment, vary
+from otoscope.models.frozen import FrozenLesson, embed
 from otoscope.models.parts import Parts
 from otoscope.models.sound_cache import SoundCache, decode_all
 
@@ -46,6 +48,8 @@ class Lesson:
         The validation clip of each window.
     seconds : Tensor (window,)
         How much of its clip a window answers for.
+    lengths : Tensor int64 (window,)
+        Samples of each window that are sound.
     truth : Tensor int64 (clip,)
         The class of each validation clip.
     failures : tuple of Failure
@@ -62,10 +66,16 @@ class Lesson:
     heard: Tensor
     owner: Tensor
     seconds: Tensor
+    lengths: Tensor
     truth: Tensor
     failures: tuple[Failure, ...]
     config: TrainConfig
     device: str
+
+    @property
+    def learner(self) -> nn.Module:
+        """What is trained: the whole net."""
+        return self.model.net
 
     @property
     def n_samples(self) -> int:
@@ -100,7 +110,7 @@ class Lesson:
         size = self.config.batch_size
         for first in range(0, len(self.heard), size):
             part = slice(first, first + size)
-            logits = self.model(self.heard[part].to(self.device)).cpu()
+            logits = self.model(self.heard[part].to(self.device), self.lengths[part].to(self.device)).cpu()
             share = self.seconds[part, None]
             total.index_add_(0, self.owner[part], logits * share)
             weight.index_add_(0, self.owner[part], share)
@@ -124,8 +134,14 @@ class Lesson:
 
 @contextmanager
 def prepare(
-    build: Any, labels: LabelSet, clips: Clips, parts: Parts, config: TrainConfig, device: str
-) -> Iterator[Lesson]:
+    build: Any,
+    labels: LabelSet,
+    clips: Clips,
+    parts: Parts,
+    config: TrainConfig,
+    device: str,
+    source: AudioModel | None = None,
+) -> Iterator[Lesson | FrozenLesson]:
     """Decode training and validation clips, build and standardise the network; give the lesson.
 
     Parameters
@@ -136,21 +152,31 @@ def prepare(
         The classes.
     clips, parts, config, device
         As in :func:`otoscope.models.train.train`.
+    source : AudioModel, optional
+        The network to start from.
     """
-    options = {"seed": config.seed, **config.options}
-    decoding = Decoding(build(labels.classes, **options).sample_rate)
+    options = {**(start.options_of(source) if source else {}), "seed": config.seed, **config.options}
+    rate = source.sample_rate if source else build(labels.classes, **options).sample_rate
     targets = np.asarray(clips.targets(labels.name), np.int64)
     with (
-        closing(decode_all(clips, parts.train, decoding, config.workers)) as cache,
-        closing(decode_all(clips, parts.valid, decoding, config.workers)) as valid,
+        closing(decode_all(clips, parts.train, Decoding(rate), config.workers)) as cache,
+        closing(decode_all(clips, parts.valid, Decoding(rate), config.workers)) as valid,
     ):
-        options.setdefault("clip_s", typical_length_s(cache.durations_s(decoding.sample_rate)))
+        if options.get("clip_s") is None:
+            options["clip_s"] = typical_length_s(cache.durations_s(rate))
         model: AudioModel = build(labels.classes, **options).to(device)
-        standardise(model, cache, device)
+        if source is None:
+            standardise(model, cache, device)
+        else:
+            start.take_over(model, source, labels)
         shares = _shares(targets[cache.rows], len(labels.classes), config.label_smoothing)
         truth = torch.from_numpy(targets[valid.rows])
-        failures = (*cache.failures, *valid.failures)
-        yield Lesson(model, cache, shares, *_windows(model, valid), truth, failures, config, device)
+        rest = (truth, (*cache.failures, *valid.failures), config, device)
+        if config.freeze is None:
+            yield Lesson(model, cache, shares, *_windows(model, valid), *rest)
+        else:
+            heard = [embed(model, one, config.batch_size, device) for one in (cache, valid)]
+            yield FrozenLesson(model, cache, heard[0], shares, heard[1], *rest)
 
 
 def typical_length_s(durations_s: NDArray[np.float64]) -> float:
@@ -179,17 +205,18 @@ def standardise(model: AudioModel, cache: SoundCache, device: str) -> None:
         front_end.standardise_by(mean.float(), variance.clamp_min(0).sqrt().float())
 
 
-def _windows(model: AudioModel, cache: SoundCache) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the windows of the clips, the clip of each window, and the seconds it answers for."""
-    heard, owner, seconds = [], [], []
+def _windows(model: AudioModel, cache: SoundCache) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the windows of the clips, the clip of each, the seconds it answers for, and its samples of sound."""
+    heard, owner, seconds, lengths = [], [], [], []
     for index in range(len(cache)):
         waveform = cache.waveform(index)
         for window in windows.plan(waveform.size, model.sample_rate, model.clip_length):
             heard.append(windows.cut(waveform, window, model.clip_length.short))
             owner.append(index)
             seconds.append(window.keep_end_s - window.keep_start_s)
+            lengths.append(window.n_valid)
     stacked = torch.from_numpy(np.stack(heard)[:, None])  # (window, 1, time)
-    return stacked, torch.tensor(owner), torch.tensor(seconds)
+    return stacked, torch.tensor(owner), torch.tensor(seconds), torch.tensor(lengths)
 
 
 def _shares(targets: NDArray[np.int64], n_classes: int, smoothing: float) -> Tensor:

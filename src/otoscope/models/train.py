@@ -3,8 +3,12 @@
 1. The test part (``test_folds`` or ``test_split``) is set aside; it is decoded and heard once, at the end.
 2. Of the rest a share ``valid`` becomes the validation part, split by group, so no recording is on both sides.
 3. The training clips' log-mel bands give the front end its standardisation constants.
+   A network that is given (``start_from``) keeps its own constants and weights (:mod:`otoscope.models.start`).
 4. AdamW with a cosine schedule on clips varied by :mod:`otoscope.models.augment`; cross-entropy on mixed labels;
-   the epoch that is best on the validation part is kept (:mod:`otoscope.fit.loop`).
+   the epoch that is best on the validation part is kept (:mod:`otoscope.fit.loop`). With ``freeze`` only the head
+   learns, on clips that are heard once and not varied (:mod:`otoscope.models.frozen`).
+
+An architecture may bring a ``RECIPE``: values that stand in for the defaults below where the config leaves them open.
 
 The folder ``out`` gets ``model.json`` and ``weights.safetensors`` (:mod:`otoscope.models.folder`),
 ``training.json`` (config, data, history, results) and, while it runs, ``fit/`` with the checkpoint: a training
@@ -27,9 +31,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from otoscope.data.clips import Clips, LabelSet
 from otoscope.errors import InputError, StageError, UnknownNameError
 from otoscope.fit.loop import FitConfig, History, fit
-from otoscope.models import ARCHITECTURES, folder
+from otoscope.models import ARCHITECTURES, folder, start
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.evaluate import clip_logits, scores
+from otoscope.models.frozen import FrozenLesson
 from otoscope.models.lesson import Lesson, prepare
 from otoscope.models.parts import Parts, split_parts
 from otoscope.registry import lookup
@@ -37,6 +42,9 @@ from otoscope.store import manifest
 from otoscope.store.hashing import sha256_json
 
 logger = logging.getLogger(__name__)
+
+#: variations of sound
+_VARIED = ("time_shift_s", "gain_db", "masks")
 
 
 class TrainConfig(BaseModel):
@@ -50,9 +58,13 @@ class TrainConfig(BaseModel):
         The part that is heard once at the end: ``"5"``, ``"4-5"``; ``"test"``. None: no test.
     valid : float
         Share of the other groups that chooses the best epoch, in (0, 1).
+    start_from : str or None
+        A network of the same architecture whose weights are taken over.
+    freeze : {"encoder"} or None
+        Train the head alone; everything before it stays as ``start_from`` has it. Sound is then not varied.
     options : dict
         Options of the architecture (``width``, ``n_mels`` ...). ``clip_s`` is the training clips' median length,
-        at most 10 s, where it is not given.
+        at most 10 s, where neither config nor ``start_from`` gives it.
     epochs, batch_size, learning_rate, weight_decay, warmup, patience
         See :class:`otoscope.fit.loop.FitConfig`.
     metric : {"valid_accuracy", "valid_cross_entropy"}
@@ -77,6 +89,8 @@ class TrainConfig(BaseModel):
     test_folds: str | None = None
     test_split: str | None = None
     valid: float = Field(0.125, gt=0, lt=1)
+    start_from: str | None = None
+    freeze: Literal["encoder"] | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(32, ge=2)
@@ -122,18 +136,15 @@ def train(
     StageError
         If ``out`` holds another model or training.
     """
-    config = config or TrainConfig()
     where = Path(out)
     if where.exists() and not where.is_dir():
         raise StageError(f"{where} is a file: choose a folder with --out")
     build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
+    config = _with_recipe(config or TrainConfig(), build)
     _check_options(arch, build, config.options)
     labels = _single(clips, config)
-    identity = {
-        "architecture": arch,
-        "config": config.model_dump(mode="json", exclude={"workers"}),
-        "data": {"hash": clips.content_hash(), "n_clips": len(clips)},
-    }
+    source = start.open_start(arch, config.start_from, device) if config.start_from else None
+    identity = _identity(arch, clips, config, labels, source)
     if (where / folder.MANIFEST).is_file():
         return _finished(where, identity, device)
     parts = split_parts(
@@ -144,7 +155,7 @@ def train(
         valid=config.valid,
         seed=config.seed,
     )
-    with prepare(build, labels, clips, parts, config, device) as lesson:
+    with prepare(build, labels, clips, parts, config, device, source) as lesson:
         history = _fit(lesson, config, where / "fit", identity)
         test = _test(lesson.model.eval(), clips, parts, config, device)
         account = {"spec": clips.spec, **_account(identity, parts, lesson, history, test)}
@@ -154,7 +165,22 @@ def train(
     return lesson.model
 
 
-def _fit(lesson: Lesson, config: TrainConfig, out: Path, identity: dict[str, Any]) -> History:
+def _identity(
+    arch: str, clips: Clips, config: TrainConfig, labels: LabelSet, source: AudioModel | None
+) -> dict[str, Any]:
+    """Return what must be equal for a training to be continued or taken as finished."""
+    left_open = {key for key in ("start_from", "freeze") if getattr(config, key) is None}
+    identity = {
+        "architecture": arch,
+        "config": config.model_dump(mode="json", exclude={"workers", *left_open}),
+        "data": {"hash": clips.content_hash(), "n_clips": len(clips)},
+    }
+    if source is not None and config.start_from is not None:
+        identity["start"] = start.account_of(config.start_from, source, labels)
+    return identity
+
+
+def _fit(lesson: Lesson | FrozenLesson, config: TrainConfig, out: Path, identity: dict[str, Any]) -> History:
     options = FitConfig(
         epochs=config.epochs,
         learning_rate=config.learning_rate,
@@ -166,7 +192,7 @@ def _fit(lesson: Lesson, config: TrainConfig, out: Path, identity: dict[str, Any
         seed=config.seed,
     )
     return fit(
-        lesson.model.net,
+        lesson.learner,
         lesson.batches,
         lesson.loss,
         lesson.validate,
@@ -174,6 +200,33 @@ def _fit(lesson: Lesson, config: TrainConfig, out: Path, identity: dict[str, Any
         out,
         identity={"training": sha256_json(identity)},
     )
+
+
+def _with_recipe(config: TrainConfig, build: Any) -> TrainConfig:
+    """Return the config with the architecture's own ``RECIPE`` for what it leaves open."""
+    recipe = getattr(inspect.getmodule(build), "RECIPE", {})
+    left_open = recipe.keys() - config.model_fields_set
+    return _frozen(config.model_copy(update={key: recipe[key] for key in left_open}))
+
+
+def _frozen(config: TrainConfig) -> TrainConfig:
+    """Return the config with every variation of sound off where the encoder is frozen.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to freeze, or a variation is asked for.
+    """
+    if config.freeze is None:
+        return config
+    if config.start_from is None:
+        raise InputError("freeze needs a network to start from: name it by start_from (--from MODEL)")
+    asked = [name for name in _VARIED if name in config.model_fields_set and getattr(config, name)]
+    if asked:
+        raise InputError(
+            f"with a frozen encoder clips are heard once, so sound is not varied: leave out {', '.join(asked)}"
+        )
+    return config.model_copy(update=dict.fromkeys(_VARIED, 0))
 
 
 def _check_options(arch: str, build: Any, options: dict[str, Any]) -> None:
@@ -207,7 +260,11 @@ def _finished(where: Path, identity: dict[str, Any], device: str) -> AudioModel:
 
 
 def _account(
-    identity: dict[str, Any], parts: Parts, lesson: Lesson, history: History, test: dict[str, Any] | None
+    identity: dict[str, Any],
+    parts: Parts,
+    lesson: Lesson | FrozenLesson,
+    history: History,
+    test: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return what ``training.json`` holds."""
     return {
