@@ -133,6 +133,80 @@ def test_a_player_really_plays(page: Any) -> None:
     wait_until(page, "window.player.paused")
 
 
+def test_the_playhead_and_the_peak_stand_where_the_sound_is(page: Any) -> None:
+    page.goto(page.url.split("#")[0] + "#neurons")
+    page.wait_for_selector("#panel .clip .peak")
+    page.evaluate(
+        """() => { const play = HTMLMediaElement.prototype.play;
+        HTMLMediaElement.prototype.play = function () { window.player = this; return play.call(this); }; }"""
+    )
+    clip = page.locator("#panel .clip").first
+    said = float(clip.locator(".seek").inner_text().split()[1])
+    box, peak = clip.locator(".view").bounding_box(), clip.locator(".peak").bounding_box()
+    share = (peak["x"] - box["x"]) / box["width"]
+    seconds = share * 1.2
+    assert abs(seconds - said) < 0.03, "the peak's line stands at its second"
+    clip.locator(".view").click(position={"x": box["width"] / 2, "y": 40})
+    wait_until(page, "window.player && !window.player.paused")
+    page.evaluate("window.player.pause()")
+    head = clip.locator(".head-line").bounding_box()
+    now, length = page.evaluate("[window.player.currentTime, window.player.duration]")
+    assert abs(length - 1.2) < 0.1 and now >= 0.55
+    assert abs((head["x"] - box["x"]) / box["width"] - now / 1.2) < 0.05
+
+
+def test_axes_have_units_and_numbers_their_control(page: Any) -> None:
+    page.goto(page.url.split("#")[0] + "#neurons")
+    page.wait_for_selector("#panel .clip")
+    clip = page.locator("#panel .clip").first
+    assert "8 kHz" in clip.locator(".hertz").inner_text() and " s" in clip.locator(".times").inner_text()
+    trust = page.locator("#panel .trust").first.inner_text()
+    for word in ("r = ", "95 % interval", "Control", "q "):
+        assert word in trust, trust
+
+
+def test_filters_by_keyboard_and_a_way_back(page: Any) -> None:
+    page.goto(page.url.split("#")[0] + "#neurons")
+    page.wait_for_selector("#rows [role=row]")
+    page.focus("#by-layer")
+    page.keyboard.press("ArrowDown")
+    wait_until(page, "document.getElementById('count').innerText.startsWith('400 of')")
+    page.focus("#reset")
+    page.keyboard.press("Enter")
+    wait_until(page, "document.getElementById('count').innerText === '2,000 neurons'")
+    page.keyboard.press("ArrowDown")
+    wait_until(page, "document.activeElement.id === 'rows'")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    wait_until(page, "document.activeElement.id === 'panel'")
+
+
+def test_summaries_and_words_of_further_methods(browser: Any, said_run: Path, tmp_path: Path) -> None:
+    report(said_run, out=tmp_path / "report.html")
+    opened = browser.new_page(viewport={"width": 1300, "height": 900})
+    opened.goto(f"file://{tmp_path}/report.html#neuron/blocks.1/3")
+    opened.wait_for_selector("#panel .methods")
+    said = opened.locator("#panel .methods").inner_text()
+    assert "cosine 0.83" in said and "not a word for sound" in said and "Calibrated summary" in said
+    marked = opened.locator("#panel .pair")
+    colours = marked.evaluate_all("found => found.map((one) => getComputedStyle(one).backgroundColor)")
+    assert len(colours) == 2 and colours[0] == colours[1] != "rgba(0, 0, 0, 0)"
+    assert opened.locator("#panel .chips .removed").all_inner_texts()[0].startswith("Dutch")
+    opened.locator("#search").fill("steady hum")
+    wait_until(opened, "document.querySelectorAll('#rows [role=row]').length === 1")
+    assert not opened.evaluate("window.pwned")
+    opened.close()
+
+
+@pytest.mark.parametrize("where", ["", "#neurons", "#clips", "#guide", "#neuron/encoder.layers.2/7"])
+def test_nothing_hangs_over_the_edge_of_a_phone(browser: Any, page_file: Path, where: str) -> None:
+    phone = browser.new_page(viewport={"width": 390, "height": 800})
+    phone.goto(f"file://{page_file}{where}")
+    wait_until(phone, "document.querySelector('main:not([hidden])') !== null")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 391
+    phone.close()
+
+
 def test_readable_on_a_phone_and_in_the_dark(browser: Any, page_file: Path) -> None:
     phone = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
     phone.goto(f"file://{page_file}#neurons")

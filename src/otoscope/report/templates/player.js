@@ -39,7 +39,8 @@ const player = (() => {
       audio.src = url("sound", next.row);
     }
     if (fromS !== undefined || audio.ended) audio.currentTime = fromS ?? 0;
-    await audio.play();
+    try { await audio.play(); }
+    catch (error) { if (error.name !== "AbortError") throw error; return; }  // stopped before it began
     cancelAnimationFrame(frame);
     follow();
   }
