@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from otoscope.data import open_data
 from otoscope.errors import EmptyDataError, InputError, StageError, UnknownNameError
 from otoscope.models import open_model
-from otoscope.models.lesson import Lesson, prepare, typical_length_s
+from otoscope.models.lesson import Lesson, masked, prepare, typical_length_s
 from otoscope.models.parts import split_parts
 from otoscope.models.sound_cache import decode_all
 from otoscope.models.train import TrainConfig, train
@@ -255,3 +255,27 @@ def test_smoothing_and_a_last_single_clip(clips):
         assert lesson.targets.max() == pytest.approx(0.8) and lesson.targets.min() == pytest.approx(0.1)
         sizes = [len(one) for one in lesson.batches(0, torch.Generator().manual_seed(0))]
     assert sizes == [29]  # 30 clips: a batch of one has no batch statistics
+
+
+@pytest.mark.parametrize(
+    "axes, shape", [("BCFT", (3, 1, 20, 50)), ("BCTF", (3, 1, 50, 20)), ("BTF", (3, 50, 20))]
+)
+def test_masks_know_where_bands_and_frames_lie(axes, shape):
+    class FrontEnd(torch.nn.Module):
+        feature_axes = axes
+
+    features = 5 + torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    bands = config(masks=1, mask_mels=6, mask_s=0)
+    changed = masked(FrontEnd(), features, bands, 1.0, torch.Generator().manual_seed(3)) != features
+    assert changed.shape == features.shape
+    by_clip = changed.flatten(1, -1).sum(1)
+    # a band is masked in all of its 50 frames, at most six bands
+    assert (by_clip % 50 == 0).all() and by_clip.max() <= 6 * 50 and by_clip.sum() > 0
+    stretches = config(masks=1, mask_mels=0, mask_s=0.2)
+    found = masked(FrontEnd(), features, stretches, 1.0, torch.Generator().manual_seed(4))
+    count = (found != features).flatten(1, -1).sum(1)
+    assert (count % 20 == 0).all() and count.max() <= 10 * 20 and count.sum() > 0
+    torch.testing.assert_close(found[found != features], features.mean().expand(int(count.sum())))
+    assert masked(FrontEnd(), features, config(masks=0), 1.0, torch.Generator()) is features
+    vectors = torch.zeros(3, 7)
+    assert masked(FrontEnd(), vectors, bands, 1.0, torch.Generator()) is vectors

@@ -5,8 +5,9 @@
 * Gain: multiplied by a random number of decibels in +-``gain_db``.
 * Mixup (H. Zhang et al., 2018, mixup: beyond empirical risk minimization, ICLR): x = a x_i + (1 - a) x_j and
   the same for the labels, a ~ Beta(alpha, alpha) and at least 1/2, for features and one a per clip.
-* SpecAugment (D. Park et al., 2019, Interspeech): bands of up to F mel rows and up to T frames are set to the
-  training set's mean, 0 after standardisation; without time warping.
+* SpecAugment (D. Park et al., 2019, Interspeech): bands of up to F mel rows and up to T frames are set to
+  the training set's mean, 0 after standardisation (the batch's mean where features are not standardised); without
+  time warping.
 
 All randomness comes from the generator that is passed in.
 """

@@ -91,16 +91,12 @@ class Lesson:
 
     def loss(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
         """Return the cross-entropy of a batch of varied and mixed clips."""
-        config = self.config
+        config, rate = self.config, self.model.sample_rate
         waveforms = self._varied(chosen, generator)
         with torch.no_grad():
             features = self.model.features(waveforms)
             features, targets = mixup(features, self.targets[chosen].to(self.device), config.mixup, generator)
-            if features.ndim == 4 and config.masks:
-                frames = math.ceil(
-                    config.mask_s * features.shape[3] * self.model.sample_rate / self.n_samples
-                )
-                features = spec_augment(features, config.masks, config.mask_mels, frames, generator)
+            features = masked(self.model.front_end, features, config, self.n_samples / rate, generator)
         return nn.functional.cross_entropy(self.model.net(features), targets)
 
     def validate(self) -> Mapping[str, float]:
@@ -177,6 +173,40 @@ def prepare(
         else:
             heard = [embed(model, one, config.batch_size, device) for one in (cache, valid)]
             yield FrozenLesson(model, cache, heard[0], shares, heard[1], *rest)
+
+
+def masked(
+    front_end: nn.Module, features: Tensor, config: TrainConfig, seconds: float, generator: torch.Generator
+) -> Tensor:
+    """Return features with random bands and stretches at their mean; unchanged where they are no spectrogram.
+
+    Parameters
+    ----------
+    front_end : nn.Module
+        Its ``feature_axes`` say how the features lie (``BCFT``, ``BCTF`` or ``BTF``); without them ``BCFT``.
+    features : Tensor
+        Of a batch.
+    config : TrainConfig
+        ``masks``, ``mask_mels`` and ``mask_s``.
+    seconds : float
+        Length of the sound that they were made of.
+    generator : torch.Generator
+        On the CPU.
+    """
+    axes = getattr(front_end, "feature_axes", "BCFT")
+    if not config.masks or features.ndim != len(axes):
+        return features
+    time, frequency = axes.index("T"), axes.index("F")
+    picture = features.movedim((frequency, time), (-2, -1)).reshape(
+        len(features), 1, features.shape[frequency], features.shape[time]
+    )
+    standardised = hasattr(front_end, "standardise_by")
+    centre = torch.zeros(()) if standardised else picture.mean()
+    frames = math.ceil(config.mask_s * picture.shape[3] / seconds)
+    changed = spec_augment(picture - centre, config.masks, config.mask_mels, frames, generator) + centre
+    return changed.reshape_as(features.movedim((frequency, time), (-2, -1))).movedim(
+        (-2, -1), (frequency, time)
+    )
 
 
 def typical_length_s(durations_s: NDArray[np.float64]) -> float:

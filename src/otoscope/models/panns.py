@@ -67,6 +67,8 @@ class PannsFrontEnd(nn.Module):
         Frames that the network needs; shorter waveforms are padded with zeros.
     """
 
+    feature_axes = "BCTF"
+
     def __init__(self, settings: MelSettings, fewest: int) -> None:
         super().__init__()
         self.mel, self.fewest = MelSpectrogram(settings), fewest

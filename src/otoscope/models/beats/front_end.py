@@ -39,6 +39,8 @@ class BeatsFrontEnd(nn.Module):
         How samples of padding become tokens of padding.
     """
 
+    feature_axes = "BTF"
+
     def __init__(self, patch: int = 16, padding: str = "published") -> None:
         super().__init__()
         self.bank, self.patch, self.padding = KaldiFbank(preset("beats")), patch, padding
