@@ -31,9 +31,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("otoscope.cli.record:record", "run a network over sounds and keep what its neurons do"),
     "caption": ("otoscope.cli.caption:caption", "put the sounds of a run into words"),
     "describe": ("otoscope.cli.describe:describe", "put the neurons of a run into words, with scores"),
+    "ablate": ("otoscope.cli.ablate:ablate", "remove a concept's neurons and measure what breaks"),
+    "rate": ("otoscope.cli.rate:rate", "let people rate descriptions, blinded, and read their answers"),
     "report": ("otoscope.cli.report:report", "write a run as one page that plays"),
     "export": ("otoscope.cli.export:export", "write a run's tables as json, csv or parquet"),
     "study": ("otoscope.cli.study:study", "measure the descriptions against known truth"),
+    "reproduce": (
+        "otoscope.cli.reproduce:reproduce",
+        "make a paper's tables and figures, beside the published numbers",
+    ),
+    "import-weights": (
+        "otoscope.cli.import_weights:import_weights",
+        "convert released weights and results to ours",
+    ),
     "data": ("otoscope.cli.data:data", "download and look at collections of sounds"),
 }
 
@@ -46,8 +56,8 @@ def help_text() -> str:
     rows = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
     return (
         f"Otoscope {__version__}: look inside networks that listen.\n\n{USAGE}\n\nCommands:\n{rows}\n\n"
-        "MODEL is demo:, planted:, hf:NAME, py:module:factory, or a folder made by train.\n"
-        "DATA is esc50:PATH, fsdd:PATH, folder:PATH, csv:FILE or sounds:N.\n"
+        "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, py:module:factory, or a folder made by train.\n"
+        "DATA is esc50:PATH, urbansound8k:PATH, gtzan:PATH, fsdd:PATH, hub:NAME, folder:PATH, csv:FILE or sounds:N.\n"
     )
 
 

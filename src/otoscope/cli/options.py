@@ -13,12 +13,23 @@ from otoscope.errors import InputError
 if TYPE_CHECKING:
     from otoscope.data.clips import Clips
     from otoscope.models.audio_model import AudioModel
+    from otoscope.store.run import Run
 
 Config = TypeVar("Config", bound=BaseModel)
 
-Model = Annotated[str, typer.Argument(help="demo:, planted:, hf:NAME, py:module:factory, or a model folder")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="demo:, planted:, hf:NAME, beats:FILE, panns:FILE, py:module:factory, or a model folder"
+    ),
+]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="a run folder")]
-Data = Annotated[str, typer.Option(help="esc50:PATH, fsdd:PATH, folder:PATH, csv:FILE, sounds:N")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="esc50:PATH, urbansound8k:PATH, gtzan:PATH, fsdd:PATH, hub:NAME, folder:PATH, csv:FILE, sounds:N"
+    ),
+]
 Out = Annotated[str, typer.Option(help="where to write")]
 Folds = Annotated[str | None, typer.Option(help="folds to use, such as 1-4 or 1,3")]
 Split = Annotated[str | None, typer.Option(help="split to use, such as train or test")]
@@ -51,6 +62,13 @@ def open_network(model: str, device: str) -> AudioModel:
     from otoscope.models import open_model
 
     return open_model(model, device)
+
+
+def network_of(run: Run, model: str | None, device: str) -> AudioModel:
+    """Return the network of a run: the one that is named, else the one that the run was recorded from."""
+    from otoscope.models.reopen import reopen_model
+
+    return open_network(model, device) if model is not None else reopen_model(run, device)
 
 
 def configured(

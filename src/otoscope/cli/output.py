@@ -45,6 +45,22 @@ def print_lines(lines: Iterable[str]) -> None:
         sys.stdout.write(line + "\n")
 
 
+def short(value: Any, most: int = 60) -> Any:
+    """Return a value for a cell: lists as words with commas, long text cut with an ellipsis.
+
+    Examples
+    --------
+    >>> short(["loud", "bright"]), short("a" * 100, 5)
+    ('loud, bright', 'aaaa…')
+    """
+    if isinstance(value, list):
+        value = ", ".join(str(one) for one in value)
+    if isinstance(value, str):
+        value = " ".join(value.split())
+        return value if len(value) <= most else value[: most - 1] + "…"
+    return value
+
+
 def aligned(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> list[str]:
     """Return rows as lines with aligned columns: numbers to the right, text to the left.
 

@@ -1,4 +1,4 @@
-"""``otoscope study planted RUN``, ``otoscope study last-layer RUN``."""
+"""``otoscope study planted|last-layer|interpretability|words RUN``."""
 
 from __future__ import annotations
 
@@ -73,3 +73,64 @@ def last_layer(
         "dealt_mrr",
     ]
     print_lines(aligned([list(row) for row in found.select(shown).iter_rows()], shown))
+
+
+@study.command()
+def interpretability(
+    run: options.RunFolder,
+    captions: Annotated[
+        str | None, typer.Option(help="table of captions, or the beginning of its name")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="text encoder of sentences and clips")] = None,
+    preset: Annotated[str, typer.Option(help="default, or and-2024: as published")] = "default",
+    seed: options.Seed = 0,
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Share of uninterpretable neurons of each layer: no cluster of sentences holds K' of their top clips."""
+    from otoscope.describe.interpret import PRESETS, InterpretConfig, interpret
+    from otoscope.registry import lookup
+    from otoscope.store.run import open_run
+
+    base = lookup(PRESETS, preset, room="presets", kind="preset")()
+    config = options.configured(
+        InterpretConfig, settings, base=base.model_dump(), captions=captions, encoder=encoder, seed=seed
+    )
+    found = interpret(open_run(run), config)
+    if json:
+        print_json({"name": found.name, "layers": found.layers})
+        return
+    print_lines(aligned([list(row) for row in found.layers.iter_rows()], found.layers.columns))
+
+
+@study.command()
+def words(
+    run: options.RunFolder,
+    descriptions: Annotated[
+        str, typer.Option(help="table of open concepts, or the beginning of its name")
+    ] = "open",
+    show: Annotated[int, typer.Option(help="print so many words")] = 10,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """How often each adjective describes a neuron, and whether their number changes with depth."""
+    from otoscope.describe.word_statistics import histogram, per_block, per_layer, trend
+    from otoscope.store.run import open_run
+
+    name, table = open_run(run).table("descriptions", descriptions)
+    counted, layers, blocks = histogram(table), per_layer(table), per_block(table)
+    depth = trend(blocks["adjusted"].to_list())
+    if json:
+        print_json(
+            {"descriptions": name, "words": counted, "layers": layers, "blocks": blocks, "trend": depth}
+        )
+        return
+    print_lines(aligned([list(row) for row in counted.head(show).iter_rows()], counted.columns))
+    print_lines(["", *aligned([list(row) for row in layers.iter_rows()], layers.columns), ""])
+    print_lines(
+        [
+            f"trend over {depth.n_blocks} blocks, adjusted for length: tau {depth.tau:.2f}, p {depth.p:.3g}"
+            f" (least attainable {depth.smallest_p:.2g})"
+        ]
+    )

@@ -12,7 +12,7 @@ from otoscope.cli.output import aligned, print_json, print_lines
 
 
 def train(
-    arch: Annotated[str, typer.Argument(help="the architecture: cnn")],
+    arch: Annotated[str, typer.Argument(help="cnn, transformer, beats, cnn14, cnn10 or cnn6")],
     data: options.Data,
     out: options.Out,
     test_folds: Annotated[str | None, typer.Option(help="folds that are heard once, at the end")] = None,
@@ -21,6 +21,12 @@ def train(
         float | None, typer.Option(help="share of the other groups that chooses the best epoch")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over the training clips")] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="a network of the architecture to start from (fine-tuning)")
+    ] = None,
+    freeze: Annotated[
+        str | None, typer.Option(help="encoder: train the head alone on what --from hears")
+    ] = None,
     label_set: Annotated[
         str | None, typer.Option(help="what to learn; the primary label set by default")
     ] = None,
@@ -48,6 +54,8 @@ def train(
         valid=valid,
         epochs=epochs,
         label_set=label_set,
+        start_from=start_from,
+        freeze=freeze,
         seed=seed,
         options=architecture or None,
     )

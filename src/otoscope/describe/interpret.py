@@ -38,6 +38,12 @@ from otoscope.store.run import Run
 
 STAGE, VERSION = "interpret", 1
 
+PRESETS: dict[str, str] = {
+    "default": "otoscope.describe.interpret:default",
+    "and-2024": "otoscope.describe.interpret:and_2024",
+}
+"""Protocol -> function that returns its :class:`InterpretConfig`."""
+
 
 class InterpretConfig(FreeTextConfig):
     """Options of the interpretability stage; unknown keys are refused.
@@ -65,6 +71,11 @@ class InterpretConfig(FreeTextConfig):
     distinct_groups: bool = True
     draws: int = Field(10_000, ge=1)
     permutations: int = Field(200, ge=1)
+
+
+def default() -> InterpretConfig:
+    """Return ours: at most one clip of a group among a neuron's top clips, both poles."""
+    return InterpretConfig()
 
 
 def and_2024() -> InterpretConfig:

@@ -1,0 +1,112 @@
+"""``otoscope ablate RUN --strategy db|tab|icl|open|random|table:PATH``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines, short
+from otoscope.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MEASURES = ("logit", "probability", "accuracy")
+
+EFFECTS = (
+    "concept",
+    "n_neurons",
+    "before",
+    "change",
+    "rest_change",
+    "selectivity",
+    "random_selectivity",
+    "p",
+    "q",
+)
+"""Columns of the table of effects that are printed."""
+
+
+def ablate(
+    run: options.RunFolder,
+    strategy: Annotated[
+        str | None, typer.Option(help="db, tab, icl, open (ocp), random, or table:PATH: which neurons")
+    ] = None,
+    concepts: Annotated[
+        list[str] | None, typer.Option(help="concepts to ablate; every class by default")
+    ] = None,
+    intervention: Annotated[str | None, typer.Option(help="mean, zero, gain or resample")] = None,
+    descriptions: Annotated[
+        str | None, typer.Option(help="table of descriptions; the strategy's newest by default")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="folds to judge on; name held-out ones")] = None,
+    split: options.Split = None,
+    measure: Annotated[
+        str, typer.Option(help="what is printed: logit, probability or accuracy")
+    ] = "probability",
+    model: Annotated[str | None, typer.Option(help="the recorded network, if it has moved")] = None,
+    data: Annotated[str | None, typer.Option(help="the recorded sounds, if they have moved")] = None,
+    preset: Annotated[str, typer.Option(help="default, or and-2024: as published")] = "default",
+    write: Annotated[
+        str | None, typer.Option(help="also write the network without one concept's neurons to this folder")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Remove each concept's neurons and measure what breaks: the class and the rest, beside matched random neurons."""
+    from otoscope.ablate import presets
+    from otoscope.ablate.config import AblateConfig
+    from otoscope.ablate.export import write_ablated
+    from otoscope.ablate.stage import ablate as run_stage
+    from otoscope.ablate.stage import tables_of
+    from otoscope.store.run import open_run, read_stage
+
+    config = options.configured(
+        AblateConfig,
+        settings,
+        base=presets.preset(preset).model_dump(),
+        strategy=strategy,
+        concepts=tuple(concepts) if concepts else None,
+        intervention=intervention,
+        descriptions=descriptions,
+        folds=folds,
+        split=split,
+        seed=seed,
+    )
+    opened = open_run(run)
+    if dry_run:
+        print_json({"run": run, "config": config.identity()})
+        return
+    network = options.network_of(opened, model, device)
+    clips = None if data is None else options.open_clips(data, None, None, None)
+    name = run_stage(opened, network, clips, config)
+    edited = None if write is None else write_ablated(opened, network, options.path(write), config, clips)
+    effects = tables_of(opened, name)["effects"]
+    notes = (read_stage(opened, f"ablate-{name}") or {}).get("notes", {})
+    if json:
+        print_json({"ablation": name, "edited": edited, **notes, "effects": effects})
+        return
+    print_lines([*_head(name, notes, write if edited else None), "", *_table(effects, measure)])
+
+
+def _head(name: str, notes: dict[str, Any], written: str | None) -> list[str]:
+    judged = "held out" if notes["held_out"] else "not held out: name --folds or --split"
+    lines = [
+        f"{name}: {notes['sets_heard']} sets of neurons heard on {notes['clips']} clips ({judged}),"
+        f" accuracy {notes['accuracy']:.3f} untouched"
+    ]
+    return lines if written is None else [*lines, f"the network without these neurons: {written}"]
+
+
+def _table(effects: pl.DataFrame, measure: str) -> list[str]:
+    if measure not in MEASURES:
+        raise UnknownNameError.of("measure", measure, MEASURES)
+    chosen = effects.filter(measure=measure).select(one for one in EFFECTS if one in effects.columns)
+    rows = [[short(one) for one in row] for row in chosen.iter_rows()]
+    return [f"change of the {measure} of each class's own clips:", *aligned(rows, chosen.columns)]

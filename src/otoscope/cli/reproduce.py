@@ -1,0 +1,110 @@
+"""``otoscope reproduce and-2024 --model MODEL --data DATA --out DIR``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines, short
+
+if TYPE_CHECKING:
+    from otoscope.study.reproduce.exhibits import Made
+
+
+def reproduce(
+    protocol: Annotated[str, typer.Argument(help="and-2024")],
+    model: Annotated[
+        str | None, typer.Option(help="a classifier; without one the exhibits are listed")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="its sounds, as for record")] = None,
+    out: Annotated[str | None, typer.Option(help="folder for the recording, the tables and the page")] = None,
+    captions: Annotated[str | None, typer.Option(help="captioner, such as file:PATH or acoustic")] = None,
+    text_encoder: Annotated[
+        str | None, typer.Option(help="of captions and concepts; as published CLIP's text tower")
+    ] = None,
+    sentence_encoder: Annotated[str | None, typer.Option(help="of names and sentences")] = None,
+    sound_encoder: Annotated[str | None, typer.Option(help="for TAB: clap:NAME_OR_PATH")] = None,
+    chat: Annotated[str | None, typer.Option(help="chat model of summaries, ICL, adjectives")] = None,
+    ratings: Annotated[list[str] | None, typer.Option(help="files that raters saved")] = None,
+    folds: Annotated[str | None, typer.Option(help="clips that ablation is judged on; published: 1")] = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Make a paper's tables and figures on your network and sounds, beside the published numbers."""
+    from otoscope.errors import InputError
+    from otoscope.registry import lookup
+    from otoscope.study.reproduce import REPRODUCTIONS
+    from otoscope.study.reproduce.bench import ReproduceConfig
+
+    run = lookup(REPRODUCTIONS, protocol, room="reproduce", kind="reproduction")
+    if model is None and data is None and out is None:
+        _list(protocol, json)
+        return
+    if model is None or data is None or out is None:
+        raise InputError("--model, --data and --out go together; without all three the exhibits are listed")
+    config = options.configured(
+        ReproduceConfig,
+        settings,
+        captions=captions,
+        text_encoder=text_encoder,
+        sentence_encoder=sentence_encoder,
+        sound_encoder=sound_encoder,
+        chat=chat,
+        ratings=tuple(ratings) if ratings else None,
+        folds=folds,
+        seed=seed,
+    )
+    clips = options.open_clips(data, None, None, limit)
+    page, found = run(options.open_network(model, device), clips, options.path(out), config)
+    if json:
+        print_json({"page": page, "exhibits": [_plain(one) for one in found]})
+        return
+    for one in found:
+        print_lines(["", *_lines(one)])
+    print_lines(["", f"{page}: all of it beside the published numbers"])
+
+
+def _list(protocol: str, json: bool) -> None:
+    from otoscope.study.reproduce.exhibits import exhibits
+
+    about, shown = exhibits(protocol)
+    if json:
+        print_json({**about, "exhibits": shown})
+        return
+    print_lines([about["paper"], about["setting"], ""])
+    rows = [[one.id, one.title, one.source] for one in shown]
+    print_lines(aligned(rows, ["exhibit", "what", "published numbers"]))
+
+
+def _lines(made: Made) -> list[str]:
+    title = f"{made.exhibit.id}. {made.exhibit.title} ({made.seconds:.0f} s)"
+    if made.table is None:
+        return [title, f"  not made: {made.reason}"]
+    shown = made.table.head(12)
+    rows = [[short(value, 40) for value in row] for row in shown.iter_rows()]
+    lines = [title, "ours:", *aligned(rows, shown.columns)]
+    published = made.exhibit.published
+    if published is not None:
+        some = published.head(12)
+        lines += [f"published ({made.exhibit.source}):"]
+        lines += aligned([[short(value, 40) for value in row] for row in some.iter_rows()], some.columns)
+    return [*lines, *(f"  {command}" for command in made.commands)]
+
+
+def _plain(made: Made) -> dict[str, object]:
+    return {
+        "id": made.exhibit.id,
+        "title": made.exhibit.title,
+        "ours": made.table,
+        "published": made.exhibit.published,
+        "source": made.exhibit.source,
+        "commands": made.commands,
+        "reason": made.reason,
+        "seconds": made.seconds,
+    }
