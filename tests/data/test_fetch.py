@@ -163,3 +163,10 @@ def test_full_disk(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         StoreError, match=r"cannot write .*a.bin.part: No space left on device. What was received"
     ):
         fetch(f"{site.url}/a.bin", tmp_path / "a.bin")
+
+
+def test_a_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("a file")
+    with pytest.raises(StoreError, match=r"cannot make the folder .*notes/deep: Not a directory"):
+        fetch(f"{site.url}/a.bin", tmp_path / "notes" / "deep" / "a.bin")
+    assert not site.asked

@@ -106,7 +106,10 @@ def fetch(
         return
     if not url.startswith(("http://", "https://")):
         raise DownloadError(f"expected an http or https address, got {url!r}")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {file.parent}: {error.strerror or error}") from error
     partial = _Partial(file.with_name(file.name + ".part"), url)
     blocks = _persistent(partial, attempts, wait_s)
     for _ in track(blocks, size_mib, f"{file.name} (MiB)"):
