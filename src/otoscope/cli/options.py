@@ -26,9 +26,7 @@ Model = Annotated[
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="a run folder")]
 Data = Annotated[
     str,
-    typer.Option(
-        help="esc50:PATH, urbansound8k:PATH, gtzan:PATH, fsdd:PATH, hub:NAME, folder:PATH, csv:FILE, sounds:N"
-    ),
+    typer.Option(help="esc50:PATH, fsdd:PATH, folder:PATH, csv:FILE, hub:NAME, sounds:N, ..."),
 ]
 Out = Annotated[str, typer.Option(help="where to write")]
 Folds = Annotated[str | None, typer.Option(help="folds to use, such as 1-4 or 1,3")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import print_json, print_lines
+
+if TYPE_CHECKING:
+    from otoscope.models.audio_model import AudioModel
 
 
 def record(
@@ -20,6 +23,9 @@ def record(
     pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
     store: Annotated[str | None, typer.Option(help="pooled or topk")] = None,
     counts: Annotated[str | None, typer.Option(help="clip or none")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="and-2024: the layers and the pooling of a published protocol")
+    ] = None,
     channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
     folds: options.Folds = None,
     split: options.Split = None,
@@ -41,6 +47,7 @@ def record(
     config = options.configured(
         RecordConfig,
         settings,
+        base=_published(network, preset),
         layers=tuple(layers) if layers else None,
         pooling=pooling,
         store=store,
@@ -72,3 +79,14 @@ def record(
                 )
             ]
         )
+
+
+def _published(network: AudioModel, preset: str | None) -> dict[str, Any]:
+    """Return the layers and the pooling of a protocol; nothing where none is named."""
+    from otoscope.models.audio_model import LOGITS
+    from otoscope.models.layer_presets import layer_preset
+
+    if preset is None:
+        return {}
+    found = layer_preset(preset, network)
+    return {"layers": tuple(dict.fromkeys((*found.layers, LOGITS))), "pooling": found.pooling}

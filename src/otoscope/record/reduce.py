@@ -161,6 +161,9 @@ def reduce_batch(
 
 
 def _special_tokens(output: Tensor, geometry: Geometry) -> Tensor:
+    """Return the first special token ``(clip, neuron)``; a vector, such as logits, is its own."""
+    if "N" not in geometry.axes and geometry.n_positions == 1:
+        return geometry.grid(output)[:, :, 0, 0].float()
     prefix = geometry.prefix(output)
     if prefix.shape[2] == 0:
         raise HookError(
