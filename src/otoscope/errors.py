@@ -11,6 +11,8 @@ The tree (each class also is the builtin in brackets, so ordinary handlers work)
     |-- AudioFileError [OSError]            a sound that cannot be read or must not be used
     |-- FormatError [ValueError]            a file of a newer format version, or a broken one
     |-- StoreError [OSError]                a run folder that cannot be written or read
+    |-- DownloadError [OSError]             a file that cannot be fetched, or is not what its publisher describes
+    |-- WorkerError [RuntimeError]          a worker process that decodes sound was killed
     |-- ModelError [RuntimeError]           a network that cannot be built, loaded or run
     |   `-- HookError                       a hook that never fired or fired with something unusable
     |-- ChatError [RuntimeError]            a chat model that gave no reply
@@ -18,6 +20,7 @@ The tree (each class also is the builtin in brackets, so ordinary handlers work)
     |   `-- PermanentChatError              refused: the same question would be refused again
     |-- ReplyError [ValueError]             a chat model's reply that is not what was asked for
     |-- StageError [RuntimeError]           a stage asked for before the one it needs
+    |-- NotHereError [RuntimeError]         a published table or figure that cannot be made of what was given
     `-- MissingExtraError [ImportError]     an optional dependency that is not installed
 
 A damaged clip is not an exception but a :class:`Failure`: counted, shown, kept out of the scores.
@@ -169,3 +172,15 @@ class Failure:
     id: str
     stage: str
     reason: str
+
+
+class WorkerError(OtoscopeError, RuntimeError):
+    """A worker process that decodes sound was killed."""
+
+
+class DownloadError(OtoscopeError, OSError):
+    """A file that cannot be fetched or is not what its publisher describes."""
+
+
+class NotHereError(OtoscopeError, RuntimeError):
+    """An exhibit that cannot be made of what was given; the message says what is missing."""

@@ -14,7 +14,7 @@ import pytest
 from otoscope.data import DATASETS, open_data, reopen
 from otoscope.data.clips import STANDARD, Clips
 from otoscope.data.decode import Decoding, batches
-from otoscope.errors import OtoscopeError
+from otoscope.errors import InputError, OtoscopeError, StageError
 
 FIXTURES = {
     "esc50": "esc_root",
@@ -102,12 +102,11 @@ def test_every_sound_is_read_in_any_process(clips: Clips) -> None:
 
 
 def test_a_source_travels_and_is_opened_again_by_a_run(clips: Clips, tmp_path: Path) -> None:
-    run_root = tmp_path / "runs" / "one"
-    run_root.mkdir(parents=True)
-    kept = json.loads(json.dumps(reopen.describe(clips, run_root)))
+    run = run_of(clips, tmp_path / "runs" / "one")
+    kept = run.manifest["data"]
     assert kept["source"] and not any(str(tmp_path) in str(one) for one in kept["source"].values())
     added = clips.table.with_columns(duration_s=pl.lit(1.0), status=pl.lit("ok"))
-    run = SimpleNamespace(root=run_root, manifest={"data": kept}, clips=lambda: added)
+    run.clips = lambda: added
     again = reopen.reopen(run)  # type: ignore[arg-type]
     assert again.content_hash() == clips.content_hash() and again.table.equals(clips.table)
     sources = (again.source, pickle.loads(pickle.dumps(clips.source)))  # noqa: S301  (how workers may get it)
@@ -119,3 +118,34 @@ def test_a_source_travels_and_is_opened_again_by_a_run(clips: Clips, tmp_path: P
 def test_what_is_not_there_is_said(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(OtoscopeError, match=r"there is no (folder|table) .*nowhere"):
         open_data(f"{scheme}:{tmp_path / 'nowhere'}")
+
+
+def run_of(clips: Clips, root: Path) -> SimpleNamespace:
+    """Return what :func:`otoscope.data.reopen.reopen` needs of a run."""
+    root.mkdir(parents=True, exist_ok=True)
+    kept = json.loads(json.dumps(reopen.describe(clips, root)))
+    return SimpleNamespace(root=root, manifest={"data": kept}, clips=lambda: clips.table)
+
+
+def test_a_collection_that_was_moved_is_opened_where_it_is(labelled_folder: Path, tmp_path: Path) -> None:
+    clips = open_data(f"folder:{labelled_folder}").take([3, 0, 1])
+    run = run_of(clips, tmp_path / "run")
+    labelled_folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(
+        StageError, match=r"the sounds of folder:.*sounds are no longer at .*sounds: .*--data"
+    ):
+        reopen.reopen(run)  # type: ignore[arg-type]
+    again = reopen.reopen(run, open_data(f"folder:{tmp_path / 'elsewhere'}"))  # type: ignore[arg-type]
+    assert again.table.equals(clips.table) and again.source.read(again.record(0))[1] == 8000
+
+
+def test_another_collection_is_no_moved_one(labelled_folder: Path, tmp_path: Path, tone) -> None:
+    run = run_of(open_data(f"folder:{labelled_folder}"), tmp_path / "run")
+    tone(labelled_folder / "dog" / "a.wav", seconds=0.7)
+    with pytest.raises(InputError, match=r"but a file's size, a segment or a label has changed since"):
+        reopen.reopen(run, open_data(f"folder:{labelled_folder}"))  # type: ignore[arg-type]
+    (labelled_folder / "dog" / "a.wav").unlink()
+    with pytest.raises(
+        InputError, match=r"lacks 1 of the 5 clips of .*, such as 'dog/a.wav': name the collection"
+    ):
+        reopen.reopen(run, open_data(f"folder:{labelled_folder}"))  # type: ignore[arg-type]

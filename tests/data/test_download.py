@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from otoscope.data import DATASETS, open_data
-from otoscope.data.download import DOWNLOADS, Download, DownloadError, Part, get
-from otoscope.errors import DataLayoutError, FormatError, UnknownNameError
+from otoscope.data.download import DOWNLOADS, Download, Part, get
+from otoscope.errors import DataLayoutError, DownloadError, FormatError, UnknownNameError
 
 from .http_server import Site, serving
 

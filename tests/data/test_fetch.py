@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from otoscope.data import fetch as module
-from otoscope.data.fetch import DownloadError, fetch
-from otoscope.errors import StoreError
+from otoscope.data.fetch import fetch
+from otoscope.errors import DownloadError, StoreError
 
 from .http_server import Site, serving
 

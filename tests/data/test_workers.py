@@ -15,8 +15,9 @@ import polars as pl
 import pytest
 
 from otoscope.data.clips import Clips
-from otoscope.data.decode import Decoding, WorkerError, batches
+from otoscope.data.decode import Decoding, batches
 from otoscope.data.table import assemble
+from otoscope.errors import WorkerError
 
 
 @dataclass(frozen=True)

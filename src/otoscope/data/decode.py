@@ -20,10 +20,10 @@ from otoscope.audio.windows import ClipLength
 from otoscope.data.batch import Batch, failed, join
 from otoscope.data.clips import Clips
 from otoscope.data.cut import Decoding
-from otoscope.data.workers import Tasks, WorkerError, streamed
+from otoscope.data.workers import Tasks, streamed
 from otoscope.errors import InputError
 
-__all__ = ["Batch", "ClipLength", "Decoding", "WorkerError", "automatic_workers", "batches"]
+__all__ = ["Batch", "ClipLength", "Decoding", "automatic_workers", "batches"]
 
 _MOST_WORKERS = 8
 

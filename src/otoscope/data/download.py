@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from otoscope.data.fetch import DownloadError, fetch
+from otoscope.data.fetch import fetch
 from otoscope.data.official import DOWNLOADS, Download, Part
 from otoscope.data.unpack import is_archive, unpack
-from otoscope.errors import DataLayoutError, StoreError, UnknownNameError
+from otoscope.errors import DataLayoutError, DownloadError, StoreError, UnknownNameError
 from otoscope.store import manifest
 
-__all__ = ["DOWNLOADS", "Download", "DownloadError", "Fetched", "Part", "get"]
+__all__ = ["DOWNLOADS", "Download", "Fetched", "Part", "get"]
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from otoscope.errors import OtoscopeError, StoreError
+from otoscope.errors import DownloadError, StoreError
 from otoscope.progress import track
 from otoscope.store import atomic
 
@@ -29,10 +29,6 @@ BLOCK = 2**20
 _TIMEOUT_S = 60.0
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"^bytes (?:(\d+)-\d+|\*)/(\d+|\*)$")
-
-
-class DownloadError(OtoscopeError, OSError):
-    """A file that cannot be fetched or is not what its publisher describes."""
 
 
 class _Cut(Exception):

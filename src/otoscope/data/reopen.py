@@ -8,6 +8,7 @@ the clips.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,18 +63,27 @@ def _portable(value: Any, run_root: Path) -> Any:
         return {"path": value.resolve().as_posix()}
 
 
-def reopen(run: Run) -> Clips:
+def reopen(run: Run, moved: Clips | None = None) -> Clips:
     """Return the clips of a run, failed ones included.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    moved : Clips, optional
+        The collection where it is now, if it is no longer where the run was recorded.
 
     Raises
     ------
     StageError
-        If the run has no clips yet.
+        If the run has no clips yet, or the folder of sounds is no longer there.
     InputError
-        If its source cannot be opened again, or the folder of sounds is no longer there.
+        If its source cannot be opened again, or ``moved`` holds other clips.
     """
     kept = run.manifest["data"]
     table = run.clips()
+    if moved is not None:
+        return _same(moved, table["id"].to_list(), kept, run.root)
     source = kept["source"]
     if source is None or source.get("kind") not in SOURCES:
         raise InputError(f"{run.root} does not say how to read {kept['spec']} again: pass the clips (--data)")
@@ -81,7 +91,7 @@ def reopen(run: Run) -> Clips:
     for folder in (value for value in known.values() if isinstance(value, Path)):
         if not folder.exists():
             raise StageError(
-                f"the sounds of {kept['spec']} are no longer at {folder}: pass the clips (--data)"
+                f"the sounds of {kept['spec']} are no longer at {folder}: move them back, or say where they are now (--data)"
             )
     sets = tuple(LabelSet(one["name"], tuple(one["classes"]), one["kind"]) for one in kept["label_sets"])
     return Clips(
@@ -93,6 +103,30 @@ def reopen(run: Run) -> Clips:
         events=tables.read(events) if (events := run.root / EVENTS).is_file() else None,
         group_declared=kept["group_declared"],
     )
+
+
+def _same(moved: Clips, ids: list[str], kept: Mapping[str, Any], root: Path) -> Clips:
+    """Return the clips of ``moved`` that have the ids of a run, in its order.
+
+    Raises
+    ------
+    InputError
+        If one is missing, or a file or label is not what was recorded.
+    """
+    place = {one: row for row, one in enumerate(moved.table["id"])}
+    missing = [one for one in ids if one not in place]
+    if missing:
+        raise InputError(
+            f"{moved.spec} lacks {len(missing)} of the {len(ids)} clips of {root}, such as {missing[0]!r}: "
+            f"name the collection it was recorded on, {kept['spec']}, where it is now"
+        )
+    found = moved.take([place[one] for one in ids])
+    if found.content_hash() != kept["hash"]:
+        raise InputError(
+            f"{moved.spec} holds the clips of {root}, but a file's size, a segment or a label has changed since: "
+            f"record again, into another folder"
+        )
+    return found
 
 
 def _restored(value: Any, run_root: Path) -> Any:

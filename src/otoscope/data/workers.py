@@ -24,17 +24,13 @@ from otoscope.data.batch import Batch, join
 from otoscope.data.clips import Clips
 from otoscope.data.compact import compact
 from otoscope.data.cut import Decoding, decode_clip
-from otoscope.errors import OtoscopeError
+from otoscope.errors import WorkerError
 
 TASK_BYTES = 4 * 2**20
 """Most bytes of sound files a task, where clips may give many windows."""
 
 _GRACE_S = 0.2
 _NOTHING = np.zeros((0, 0, 0), np.float32)
-
-
-class WorkerError(OtoscopeError, RuntimeError):
-    """A worker process that decodes sound was killed."""
 
 
 class Packed(NamedTuple):

@@ -8,9 +8,10 @@ from otoscope.ablate import presets
 from otoscope.ablate.ordered import OrderedConfig, ablate_ordered
 from otoscope.ablate.stage import ablate, tables_of
 from otoscope.describe.presets import preset
+from otoscope.errors import NotHereError
 from otoscope.store import tables
 from otoscope.study.reproduce.bench import PROTOCOL, Bench
-from otoscope.study.reproduce.exhibits import NotHereError, Result
+from otoscope.study.reproduce.exhibits import Result
 
 BASIC = ("clear", "high-pitched", "high", "high-quality", "loud")
 """The adjectives that Figure 4b calls basic."""

@@ -23,12 +23,13 @@ from otoscope.describe import SIMILARITIES
 from otoscope.describe.interpret import and_2024 as published_clusters
 from otoscope.describe.interpret import interpret
 from otoscope.describe.word_statistics import histogram, per_block, trend
+from otoscope.errors import NotHereError
 from otoscope.metrics import bootstrap, text_agreement
 from otoscope.models.audio_model import LOGITS, AudioModel
 from otoscope.progress import track
 from otoscope.study.reproduce.ablations import attribute_curves, concept, unlearning
 from otoscope.study.reproduce.bench import PROTOCOL, Bench, ReproduceConfig, prepare
-from otoscope.study.reproduce.exhibits import Made, NotHereError, Result, exhibits, made, write
+from otoscope.study.reproduce.exhibits import Made, Result, exhibits, made, write
 
 
 def reproduce(

@@ -17,14 +17,13 @@ from otoscope.caption.stage import CaptionConfig, caption
 from otoscope.data.clips import Clips
 from otoscope.describe.presets import preset
 from otoscope.describe.stage import describe
-from otoscope.errors import ModelError
+from otoscope.errors import ModelError, NotHereError
 from otoscope.language import remember, text_encoder
 from otoscope.models.audio_model import LOGITS, AudioModel
 from otoscope.models.layer_presets import layer_preset
 from otoscope.record.config import RecordConfig
 from otoscope.record.stage import record
 from otoscope.store.run import Run
-from otoscope.study.reproduce.exhibits import NotHereError
 
 PROTOCOL = "and-2024"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from otoscope.errors import MissingExtraError, OtoscopeError
+from otoscope.errors import MissingExtraError, NotHereError, OtoscopeError
 from otoscope.store import tables
 from otoscope.store.atomic import write_text
 
@@ -68,10 +68,6 @@ class Made:
     commands: tuple[str, ...]
     reason: str
     seconds: float
-
-
-class NotHereError(OtoscopeError, RuntimeError):
-    """An exhibit that cannot be made of what was given; the message says what is missing."""
 
 
 Result = tuple[pl.DataFrame, Iterable[str]]
