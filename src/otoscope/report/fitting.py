@@ -1,9 +1,9 @@
 """Fits a run into one page: what is shown, and what is left out where the page would be too large.
 
 The neurons' data may take half of the room that the page's frame leaves. Where it is more, the lowest ranks of
-ranked clips go first, then what further methods say, then the neurons with the weakest descriptions. The rest of
-the room is for sounds and pictures (:mod:`otoscope.report.assets`). Everything left out is counted and said in the
-page.
+ranked clips go first, down to the first rank; then what further methods say; then, in four fifths of the room, the
+neurons with the weakest descriptions. The rest of the room is for sounds and pictures (:mod:`otoscope.report.assets`).
+Everything left out is counted and said in the page.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from otoscope.report.gathering import Gathered
 from otoscope.report.overview_views import OverviewView
 from otoscope.report.reading import RunData
 
-_DATA_SHARE = 0.5
+_DATA_SHARE, _MOST_DATA_SHARE = 0.5, 0.8
 _SPARE_BYTES = 4096
 
 
@@ -80,7 +80,7 @@ def fit(
             f"the overview alone takes {(limit_bytes - room) / 1e6:.3f} MB, the limit is {limit_bytes / 1e6:.3f} MB: "
             "raise max_mb"
         )
-    records, dropped = fit_records(list(gathered.records.values()), int(room * _DATA_SHARE))
+    records, dropped = fit_records(list(gathered.records.values()), room)
     chosen = assets.choose(
         data.run.root,
         assets.best_ranks(ranked_rows(records)),
@@ -107,21 +107,18 @@ def fit_records(records: list[dict[str, Any]], room_bytes: int) -> tuple[list[di
     records : list of dict
         The most important first.
     room_bytes : int
-        Bytes of JSON that they may take.
+        Bytes of the page that they share with sounds and pictures.
     """
     deepest = max((max(len(one["t"]), len(one["b"])) for one in records), default=0)
-    n_others = sum(len(one["o"]) for one in records)
-    for n_ranks, others in [
-        *((n, True) for n in range(deepest, 0, -1)),
-        (min(1, deepest), False),
-        (0, False),
-    ]:
+    n_others, first = sum(len(one["o"]) for one in records), min(1, deepest)
+    ways = [(n, True, _DATA_SHARE) for n in range(deepest, 0, -1)] or [(0, True, _DATA_SHARE)]
+    for n_ranks, others, share in [*ways, (first, False, _DATA_SHARE), (first, False, _MOST_DATA_SHARE)]:
         cut = [_cut(one, n_ranks, others) for one in records]
         ends = np.cumsum([len(payload.script_json(one).encode()) + 1 for one in cut])
-        if not records or ends[-1] <= room_bytes:
+        if not records or ends[-1] <= share * room_bytes:
             return cut, Dropped(n_ranks=deepest - n_ranks, n_others=0 if others else n_others)
-    fitting = cut[: int(np.searchsorted(ends, room_bytes, side="right"))]
-    return fitting, Dropped(len(records) - len(fitting), deepest, n_others)
+    fitting = cut[: int(np.searchsorted(ends, share * room_bytes, side="right"))]
+    return fitting, Dropped(len(records) - len(fitting), deepest - first, n_others)
 
 
 def _cut(record: dict[str, Any], n_ranks: int, others: bool) -> dict[str, Any]:

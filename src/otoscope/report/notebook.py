@@ -16,13 +16,16 @@ import polars as pl
 
 from otoscope.errors import AudioFileError, InputError
 from otoscope.report import assets
+from otoscope.report.compose import sample_rate
 from otoscope.report.neurons import LayerData, neuron_view, read_layer
 from otoscope.report.page import environment
+from otoscope.report.pictures import height_of
 from otoscope.report.reading import RunData, clip_views, read_run
 from otoscope.report.views import ClipView, NeuronView, RankedClip, Trace
 from otoscope.store.run import Run
 
 _WIDTH, _HEIGHT = 240, 28
+_TICKS = (("500", 500.0), ("2k", 2000.0), ("8 kHz", 8000.0))
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,14 @@ class NeuronCard:
         All numbers of it.
     top, bottom : tuple of CardClip
         Its most and least active clips.
+    sample_rate : int
+        The network's, in hertz: pictures reach up to half of it.
     """
 
     view: NeuronView
     top: tuple[CardClip, ...]
     bottom: tuple[CardClip, ...]
+    sample_rate: int
 
     def __repr__(self) -> str:
         """Return the card in one line of text."""
@@ -73,7 +79,10 @@ class NeuronCard:
 
     def _repr_html_(self) -> str:
         """Return the card as HTML that shows and plays without a network."""
-        return str(environment().get_template("card.html.j2").render(card=self, width=_WIDTH, height=_HEIGHT))
+        rate = self.sample_rate
+        ticks = [(text, 96 * (1 - height_of(hz, rate))) for text, hz in _TICKS if hz <= rate / 2]
+        shown = {"card": self, "width": _WIDTH, "height": _HEIGHT, "rate": rate, "ticks": ticks}
+        return str(environment().get_template("card.html.j2").render(shown))
 
 
 class RunView:
@@ -155,7 +164,9 @@ class RunView:
             self._layers[layer] = read_layer(self._data, layer)
         found = self._layers[layer]
         view = neuron_view(found, found.neurons[index], alpha=0.05, n_clips=clips)
-        return NeuronCard(view, self._card_clips(view.top), self._card_clips(view.bottom))
+        return NeuronCard(
+            view, self._card_clips(view.top), self._card_clips(view.bottom), sample_rate(self._data)
+        )
 
     @cached_property
     def _clip_views(self) -> tuple[ClipView, ...]:
@@ -200,7 +211,7 @@ def _asset(data: RunData, row: int) -> assets.Asset | None:
     if path is None:
         return None
     try:
-        return assets.load(path, row, int(data.run.manifest["model"]["sample_rate"]))
+        return assets.load(path, row, sample_rate(data))
     except AudioFileError:
         return None  # the card says that the sound is missing
 

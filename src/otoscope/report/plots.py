@@ -150,6 +150,7 @@ def _histogram(axis: Any, view: NeuronView) -> None:
     if view.histogram:
         axis.stairs(view.histogram.counts, view.histogram.edges, fill=True, color=GREY)
         axis.set_yscale("symlog")
+        axis.yaxis.set_major_formatter("{x:g}")
     axis.set(xlabel="pooled activation", ylabel="clips")
 
 

@@ -75,12 +75,17 @@ const SCORE_LOW = DATA.range[0];
 // Where a score lies on the axis of scores; the few below the axis stand at its end.
 const scoreAt = (value) => percent(Math.max(0, Math.min(1, (value - SCORE_LOW) / (1 - SCORE_LOW))));
 
+// In the list layers go without the beginning that all share: what tells them apart must be in sight.
+const SHARED = DATA.layers.reduce((shared, name) => { while (!name.startsWith(shared)) shared = shared.slice(0, -1); return shared; }, DATA.layers[0] ?? "");
+const layerPrefix = DATA.layers.length > 1 ? SHARED.slice(0, SHARED.lastIndexOf(".") + 1) : "";
+const shortLayer = (name) => layerPrefix.length > 6 ? `…${name.slice(layerPrefix.length)}` : name;
+
 // Where a frequency lies in a picture, 0 at its bottom (HTK mel scale).
 const heightOf = (f) => Math.min(1, Math.log10(1 + f / 700) / Math.log10(1 + DATA.sample_rate / 1400));
 const HERTZ_TICKS = [500, 1000, 2000, 4000, 8000, 16000].filter((f) => f <= DATA.sample_rate / 2)
   .reduceRight((kept, f) => kept.length && heightOf(kept[0]) - heightOf(f) < 0.13 ? kept : [f, ...kept], []);
 const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600];
-function secondTicks(seconds, most = 6) {
+function secondTicks(seconds, most = seconds < 2 ? 4 : 6) {
   const step = STEPS_S.find((one) => seconds / one <= most) ?? seconds;
   return Array.from({ length: Math.floor(seconds / step + 1e-6) + 1 }, (_, i) => Number((i * step).toFixed(3)));
 }

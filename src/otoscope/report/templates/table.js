@@ -72,7 +72,7 @@ const table = (() => {
 
   const score = (one) => [el("b", {}, fixed(one.heldout)), el("small", {}, fixed(one.control)), mini(one)];
   const who = (one) => el("span", { role: "gridcell", class: "who", title: `${one.layer}, neuron ${one.index}` },
-    el("b", {}, String(one.index)), one.name ? ` ${one.name}` : "", el("span", {}, one.layer));
+    el("b", {}, String(one.index)), one.name ? ` ${one.name}` : "", el("span", {}, shortLayer(one.layer)));
 
   function said(one) {
     if (!one.main) return el("span", { role: "gridcell", class: "none" }, VERDICT_TEXT[one.verdict]);
