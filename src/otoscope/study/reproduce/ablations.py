@@ -65,14 +65,11 @@ def unlearning(bench: Bench) -> Result:
 
 def concept(bench: Bench) -> Result:
     """Return Figure 10: each class's logit before and after one concept's neurons are ablated."""
-    chosen = bench.config.concept or bench.classes[0]
-    changes = {
-        "strategy": "open",
-        "descriptions": _sets(bench, "open"),
-        **_shared(bench),
-        "concepts": (chosen,),
-    }
-    name = ablate(bench.run, bench.model, bench.clips, presets.preset(PROTOCOL, **changes))
+    changes = {"strategy": "open", "descriptions": _sets(bench, "open"), **_shared(bench)}
+    chosen = bench.config.concept or _most_named(bench, changes)
+    name = ablate(
+        bench.run, bench.model, bench.clips, presets.preset(PROTOCOL, **{**changes, "concepts": (chosen,)})
+    )
     found = tables_of(bench.run, name)
     shown = (
         found["classes"]
@@ -92,6 +89,13 @@ def concept(bench: Bench) -> Result:
     return shown.with_columns(order).sort("change"), [command]
 
 
+def _most_named(bench: Bench, changes: dict[str, object]) -> str:
+    """Return the class whose set of neurons is largest."""
+    name = ablate(bench.run, bench.model, bench.clips, presets.preset(PROTOCOL, **changes))
+    effects = tables_of(bench.run, name)["effects"].filter(measure="logit")
+    return str(effects.sort("n_neurons", descending=True)["concept"][0])
+
+
 def attribute_curves(bench: Bench) -> Result:
     """Return Figure 4: accuracy against the share ablated, with the published masks and with the neurons meant."""
     name, _ = bench.open_concepts()
@@ -102,6 +106,8 @@ def attribute_curves(bench: Bench) -> Result:
             descriptions=name,
             intervention="zero",
             placement=placement,
+            shares=bench.config.shares,
+            seeds=bench.config.shuffles,
             folds=bench.config.folds,
             seed=bench.config.seed,
         )

@@ -140,18 +140,18 @@ def _named_rightly(bench: Bench, table: pl.DataFrame) -> dict[str, float]:
     table = table.filter(pl.col("pole") == "high").sort("index")
     true = [bench.classes[index] for index in table["index"].to_list()]
     best = [one or [] for one in table["top_concepts"].to_list()]
-    spoken = [
-        [name.replace("_", " ") for name in names] for names in ([(one or [""])[0] for one in best], true)
-    ]
-    vectors = [bench.encode(one) for one in spoken]
+    said = np.array([bool(one) for one in best])  # a dead output neuron has no name: cosine 0
+    vectors = bench.encode([name.replace("_", " ") for name in (*true, *(one[0] for one in best if one))])
+    wanted, given = vectors[: len(true)], vectors[len(true) :]
+    agreement = text_agreement.cosine(given, wanted[said]) if said.any() else np.zeros(1)
     n_classes = len(bench.classes)
     return {
         "top1_percent": 100 * float(np.mean([name in one[:1] for name, one in zip(true, best, strict=True)])),
         "top5_percent": 100 * float(np.mean([name in one[:5] for name, one in zip(true, best, strict=True)])),
-        "cosine": text_agreement.mean_cosine(*vectors),
+        "cosine": float(agreement.sum() / len(true)),
         "chance_top1_percent": 100 / n_classes,
         "chance_top5_percent": 100 * min(5, n_classes) / n_classes,
-        "chance_cosine": text_agreement.chance(*vectors),
+        "chance_cosine": text_agreement.chance(given, wanted[said]) if said.sum() > 1 else float("nan"),
     }
 
 

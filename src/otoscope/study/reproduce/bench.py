@@ -50,11 +50,15 @@ class ReproduceConfig(BaseModel):
     folds : str or None
         The clips that ablation is judged on; published: fold 1. None: all.
     concept : str or None
-        The ablated concept of Figure 10; published: water drops. None: the first class.
+        The ablated concept of Figure 10; published: water drops. None: the class that most neurons name.
     random_neurons : float
         Ablated by the random strategy: published 3,000 of AST's 55,296, 5.4 %.
     n_random : int
         Matched random sets beside each ablation (not published).
+    shares : tuple of float
+        Shares of the hidden neurons that Figure 4 ablates.
+    shuffles : tuple of int
+        Seeds of its order among equals.
     layers : tuple of str
         What is recorded; empty: the protocol's layers, or ``*`` of a network that it does not know.
     seed : int
@@ -72,6 +76,8 @@ class ReproduceConfig(BaseModel):
     concept: str | None = None
     random_neurons: float = Field(0.054, gt=0)
     n_random: int = Field(199, ge=0)
+    shares: tuple[float, ...] = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12)
+    shuffles: tuple[int, ...] = (20, 202, 2024)
     layers: tuple[str, ...] = ()
     seed: int = 0
 
