@@ -246,6 +246,13 @@ def test_planted_neurons_break_their_own_class_alone(tmp_path: Path) -> None:
         assert row["rest_change"] == 0 and row["after"] == 0
 
 
+def test_one_set_for_all_classes_is_never_selective(run: Run, model, clips) -> None:
+    """The published control: averaged over all classes dA and dR are the same mean, whatever was drawn."""
+    found = tables_of(run, ablate(run, model, clips, config(strategy="random", random_neurons=3, n_random=0)))
+    assert found["effects"].filter(measure="logit")["selectivity"].abs().max() > 0.1
+    assert found["summary"]["selectivity"].to_list() == pytest.approx([0, 0, 0], abs=1e-9)
+
+
 def test_damaged_clips_are_counted_and_left_out(tmp_path: Path, model) -> None:
     broken = make_clips(broken=(0,))
     run = make_run(tmp_path / "run", make_clips())

@@ -170,7 +170,10 @@ def _summary_of(judged: Judged, name: str) -> dict[str, Any]:
     null = [effect(measured.change[judged.plan.draws_of(at)], target).selectivity for at, target in used]
     means = np.mean(null, axis=0)  # one draw of every concept, (draw,)
     observed = np.mean([one.selectivity for one in found])
-    return row | {"random_selectivity": _number(means.mean()), "p": _number(permutation_p(np.array(observed), means))}
+    return row | {
+        "random_selectivity": _number(means.mean()),
+        "p": _number(permutation_p(np.array(observed), means)),
+    }
 
 
 def _used(judged: Judged, measured: Changes) -> list[tuple[int, int]]:
