@@ -4,7 +4,8 @@ The neurons, listed layer by layer, are shuffled by Python's generator with ``ra
 first ``random_neurons`` (3,000 as published) are taken. ``placement="as-published"`` then masks, in each layer, its
 first k neurons, k being how many of it were drawn: what the released scripts do with any order of neurons but 0, 1,
 2... One set for all classes has, averaged over all of them, the selectivity 0 whatever is drawn (dA and dR are then the
-same mean), so as a control it cannot fail. Matched controls, one draw a concept, stand beside every strategy (:mod:`otoscope.ablate.matched`).
+same mean), so as a control it cannot fail. Matched controls, one draw a concept, stand beside every strategy
+(:mod:`otoscope.ablate.matched`).
 """
 
 from __future__ import annotations
