@@ -40,9 +40,9 @@ def print_json(value: Any) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines on stdout."""
+    """Print lines on stdout; control characters become visible, so that no text can steer a terminal."""
     for line in lines:
-        sys.stdout.write(line + "\n")
+        sys.stdout.write("".join(one if one.isprintable() else "\ufffd" for one in line) + "\n")
 
 
 def short(value: Any, most: int = 60) -> Any:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from otoscope.data.clips import Clips, LabelSet
-from otoscope.errors import InputError, StageError
+from otoscope.errors import InputError, StageError, UnknownNameError
 from otoscope.registry import load
 from otoscope.store import tables
 from otoscope.store.run import Run
@@ -63,6 +63,46 @@ def _portable(value: Any, run_root: Path) -> Any:
         return {"path": value.resolve().as_posix()}
 
 
+@dataclass(frozen=True)
+class Labels:
+    """The label sets of a run's clips, without the sounds.
+
+    Attributes
+    ----------
+    spec : str
+        What the clips were opened from.
+    label_sets : tuple of LabelSet
+        The first is the primary one.
+    """
+
+    spec: str
+    label_sets: tuple[LabelSet, ...]
+
+    def label_set(self, name: str | None = None) -> LabelSet:
+        """Return the label set called ``name`` (None: the primary one).
+
+        Raises
+        ------
+        InputError
+            If the clips carry no label at all.
+        UnknownNameError
+            If no label set has that name.
+        """
+        if not self.label_sets:
+            raise InputError(f"{self.spec} carries no labels")
+        found = {one.name: one for one in reversed(self.label_sets)}
+        if name is not None and name not in found:
+            raise UnknownNameError.of("label set", name, list(found))
+        return self.label_sets[0] if name is None else found[name]
+
+
+def labels_of(run: Run) -> Labels:
+    """Return the label sets of a run's clips; nothing but the run folder is read."""
+    kept = run.manifest["data"]
+    sets = (LabelSet(one["name"], tuple(one["classes"]), one["kind"]) for one in kept["label_sets"])
+    return Labels(kept["spec"], tuple(sets))
+
+
 def reopen(run: Run, moved: Clips | None = None) -> Clips:
     """Return the clips of a run, failed ones included.
 
@@ -91,7 +131,8 @@ def reopen(run: Run, moved: Clips | None = None) -> Clips:
     for folder in (value for value in known.values() if isinstance(value, Path)):
         if not folder.exists():
             raise StageError(
-                f"the sounds of {kept['spec']} are no longer at {folder}: move them back, or say where they are now (--data)"
+                f"the sounds of {kept['spec']} are no longer at {folder}: move them back, or say where they are now "
+                "(--data)"
             )
     sets = tuple(LabelSet(one["name"], tuple(one["classes"]), one["kind"]) for one in kept["label_sets"])
     return Clips(

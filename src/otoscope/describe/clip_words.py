@@ -26,11 +26,8 @@ from otoscope.store.run import Run
 
 
 def concepts_of(run: Run, spec: str, clips: Clips | None = None) -> ConceptSet:
-    """Return the concepts of a spec; for ``labels`` the run's clips are opened again where not given."""
-    labelled = clips
-    if labelled is None and any(part.partition(":")[0] == "labels" for part in spec.split("+")):
-        labelled = reopen.reopen(run)
-    return concept_set(spec, labelled)
+    """Return the concepts of a spec; ``labels`` are those that the run keeps, where no clips are given."""
+    return concept_set(spec, clips or reopen.labels_of(run))
 
 
 def encoded_names(words: ConceptSet, config: ClosedConfig) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from otoscope.language import tables
 
 if TYPE_CHECKING:
     from otoscope.data.clips import Clips
+    from otoscope.data.reopen import Labels
 
 BUNDLED: dict[str, str] = {"acoustic": "acoustic.txt", "sounds": "sounds.txt"}
 """Name -> file of the bundled list."""
@@ -84,15 +85,15 @@ def spoken(name: str) -> str:
     return " ".join(name.replace("_", " ").split())
 
 
-def concept_set(spec: str, clips: Clips | None = None) -> ConceptSet:
+def concept_set(spec: str, clips: Clips | Labels | None = None) -> ConceptSet:
     """Return the concepts that ``spec`` names.
 
     Parameters
     ----------
     spec : str
         ``acoustic``, ``sounds``, ``labels``, ``labels:SET``, ``file:PATH``, or several joined by ``+``.
-    clips : Clips, optional
-        Needed for ``labels``.
+    clips : Clips or Labels, optional
+        Needed for ``labels``: whatever has label sets.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def _parts(spec: str) -> list[str]:
     return re.split(rf"\+(?=(?:{names})(?:[:+]|$))", spec)
 
 
-def _concepts_of(part: str, clips: Clips | None) -> Sequence[str]:
+def _concepts_of(part: str, clips: Clips | Labels | None) -> Sequence[str]:
     source, colon, rest = part.partition(":")
     if source == "file" and colon:
         found = _from_file(Path(rest))
@@ -141,7 +142,7 @@ def _concepts_of(part: str, clips: Clips | None) -> Sequence[str]:
     return found
 
 
-def _from_labels(name: str | None, clips: Clips | None) -> list[str]:
+def _from_labels(name: str | None, clips: Clips | Labels | None) -> list[str]:
     if clips is None:
         raise InputError("the concept set 'labels' needs clips: it is their class names")
     return list(clips.label_set(name).classes)
