@@ -147,8 +147,10 @@ def test_compiled_and_parallel_wrappers_change_neither_hash_nor_names(model):
 
 
 def test_a_folder_that_is_no_model_says_what_is_expected(tmp_path):
-    with pytest.raises(ModelError, match=r"no model\.json in it.*otoscope train"):
+    with pytest.raises(InputError, match=r"no model\.json in it.*otoscope train"):
         open_model(str(tmp_path))
+    with pytest.raises(InputError, match=r"nothing is not a model: there is no such folder"):
+        open_model(str(tmp_path / "nothing"))
 
 
 @pytest.mark.parametrize(

@@ -364,8 +364,10 @@ def test_a_window_length_can_be_asked_for(checkpoint):
 
 
 def test_a_checkpoint_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(ModelError, match="cannot be opened"):
+    with pytest.raises(InputError, match=r"there is no folder .*nothing \(asked for as hf:"):
         open_model(f"hf:{tmp_path / 'nothing'}")
+    with pytest.raises(ModelError, match="cannot be opened"):
+        open_model(f"hf:{tmp_path}")
 
 
 def test_a_network_of_another_family_is_named(tmp_path):

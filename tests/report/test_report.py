@@ -13,7 +13,7 @@ import pytest
 import scipy.stats
 from pydantic import ValidationError
 
-from otoscope.errors import FormatError, InputError, StageError, UnknownNameError
+from otoscope.errors import FormatError, InputError, UnknownNameError
 from otoscope.report import payload
 from otoscope.report.assets import best_ranks
 from otoscope.report.confounds import layer_confounds
@@ -176,7 +176,7 @@ def test_payload_numbers_and_escapes() -> None:
     "change, error, said",
     [
         ({"format_version": 9}, FormatError, "update Otoscope"),
-        (None, StageError, "not a run"),
+        (None, InputError, "not a run"),
     ],
 )
 def test_what_is_no_run_is_refused(small_run: Path, tmp_path: Path, change, error, said) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from otoscope.errors import FormatError, StageError, StoreError, UnknownNameError
+from otoscope.errors import FormatError, InputError, StageError, StoreError, UnknownNameError
 from otoscope.store import arrays, atomic, hashing, manifest, run, tables, tensors
 
 IDENTITY = {
@@ -75,10 +75,62 @@ def test_same_identity_continues_another_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(StageError, match="not empty and is not a run"):
+    with pytest.raises(InputError, match="not empty and is not a run: choose another folder"):
         run.create(tmp_path, IDENTITY)
-    with pytest.raises(StageError, match="not a run"):
+    with pytest.raises(InputError, match=r"is not a run: there is no run\.json in it"):
         run.open_run(tmp_path)
+    with pytest.raises(InputError, match="is not a run: there is no such folder"):
+        run.open_run(tmp_path / "nothing")
+    with pytest.raises(InputError, match=r"notes\.txt is a file: choose another folder"):
+        run.create(tmp_path / "notes.txt", IDENTITY)
+
+
+def test_a_file_in_the_place_of_a_folder_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(StoreError, match=r"cannot write .*out/run\.json: .*Nothing was replaced"):
+        atomic.write_text(tmp_path / "out" / "run.json", "{}")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+MOVABLE = {
+    **IDENTITY,
+    "model": {"spec": "old/model", "path": "../model", "weights_hash": "aa", "sample_rate": 8000},
+    "data": {
+        "spec": "folder:old?levels=label",
+        "hash": "bb",
+        "source": {"kind": "files", "root": {"path": "x"}},
+    },
+}
+
+
+def test_where_the_network_and_the_sounds_lie_is_no_part_of_what_a_run_is(tmp_path: Path) -> None:
+    run.create(tmp_path / "r", MOVABLE)
+    before = (tmp_path / "r" / "run.json").read_bytes()
+    model = {"spec": "new/model", "path": "../new", "weights_hash": "aa", "sample_rate": 8000}
+    data = {"spec": "folder:new?levels=label", "hash": "bb", "source": None}
+    run.create(tmp_path / "r", {**MOVABLE, "model": model, "data": data})
+    assert (tmp_path / "r" / "run.json").read_bytes() == before
+    for part, other in (
+        ("model", {**model, "weights_hash": "ab"}),
+        ("model", {**model, "sample_rate": 16000}),
+        ("data", {**data, "hash": "bc"}),
+        ("data", {**data, "spec": "folder:new?levels=group,label"}),
+    ):
+        with pytest.raises(StageError, match=rf"it differs in {part}\. Give another --out"):
+            run.create(tmp_path / "r", {**MOVABLE, part: other})
+
+
+def test_what_is_missing_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    made = run.create(tmp_path / "r", IDENTITY)
+    for read in (made.clips, made.neurons):
+        with pytest.raises(
+            StageError, match=r"is not recorded to its end.*otoscope record or dissect.*continues"
+        ):
+            read()
+    with pytest.raises(StageError, match=r"no captions yet: otoscope caption .*r writes them"):
+        made.table("captions")
+    with pytest.raises(StageError, match=r"no descriptions yet: otoscope describe .*r writes them"):
+        made.table("descriptions")
 
 
 def test_newer_format_is_refused_older_is_read(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from otoscope.arrays import to_tensor
-from otoscope.errors import FormatError, ModelError
+from otoscope.errors import FormatError, InputError, ModelError
 from otoscope.models.audio_model import AudioModel, unwrap
 from otoscope.models.weights import hash_weights
 from otoscope.registry import lookup
@@ -91,7 +91,7 @@ def load(path: Path | str, device: str = "cpu") -> AudioModel:
 
     Raises
     ------
-    ModelError
+    InputError
         If there is no model in the folder.
     FormatError
         If it was written by a newer version, or its weights are not those of ``model.json``.
@@ -118,8 +118,9 @@ def load(path: Path | str, device: str = "cpu") -> AudioModel:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the content of ``model.json``; errors as :func:`load`."""
     if not (folder / MANIFEST).is_file():
-        raise ModelError(
-            f"{folder} is not a model: there is no {MANIFEST} in it. A model is a folder written by "
+        there = f"no {MANIFEST} in it" if folder.is_dir() else "no such folder"
+        raise InputError(
+            f"{folder} is not a model: there is {there}. A model is a folder written by "
             "`otoscope train`, or demo:, planted:..., hf:NAME_OR_PATH, py:module:factory"
         )
     content = manifest.read(folder / MANIFEST)

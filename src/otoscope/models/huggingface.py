@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -72,6 +73,8 @@ def load(rest: str, device: str = "cpu") -> AudioModel:
     ------
     MissingExtraError
         If transformers is not installed.
+    InputError
+        If a path is given and nothing lies there.
     ModelError
         If the checkpoint cannot be found or read, is of another family, or lacks the weights of its head.
     """
@@ -183,6 +186,8 @@ def _transformers() -> Any:
 
 def _configuration(library: Any, name: str, chosen: dict[str, str]) -> Any:
     """Return the checkpoint's configuration, of one of our families."""
+    if _is_path(name) and not Path(name).expanduser().exists():
+        raise InputError(f"there is no folder {name} (asked for as hf:{name})")
     with _opening(library, f"hf:{name} cannot be opened"):
         config = library.AutoConfig.from_pretrained(name, **chosen)
     if config.model_type not in FAMILIES:
@@ -248,6 +253,11 @@ def _opening(library: Any, failure: str) -> Iterator[None]:
         reports.set_verbosity(verbosity)
         if bars:
             reports.enable_progress_bar()
+
+
+def _is_path(name: str) -> bool:
+    """Return whether a name can only be a path: a name on the hub is one or two words."""
+    return name.startswith((".", "~", "/")) or name.count("/") > 1 or Path(name).is_absolute()
 
 
 def _first_line(error: Exception) -> str:

@@ -23,21 +23,27 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     StoreError
-        If the file system refuses (no space, no permission); the temporary file is removed.
+        If the file system refuses (no space, no permission, a file where a folder should be); the temporary file is
+        removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + TEMPORARY)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         with part.open("rb+") as handle:
             os.fsync(handle.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise StoreError(f"cannot write {path}: {error.strerror or error}. Nothing was replaced.") from error
     except BaseException:
-        part.unlink(missing_ok=True)
+        _remove(part)
         raise
+
+
+def _remove(part: Path) -> None:
+    if part.is_file():
+        part.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -32,13 +32,19 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 
-from otoscope.errors import FormatError, StageError, StoreError, UnknownNameError
+from otoscope.errors import FormatError, InputError, StageError, StoreError, UnknownNameError
 from otoscope.store import arrays, manifest, tables, tensors
 from otoscope.store.hashing import canonical_json, hash8, sha256_json
 
 FORMAT_VERSION = 1
 POSITIONS = "positions.zarr"
 """Positions per clip and layer."""
+
+STAGE_COMMANDS = {"captions": "otoscope caption", "descriptions": "otoscope describe"}
+"""Kind of table -> command that writes it."""
+
+PLACES = {"model": ("weights_hash", ("spec", "path")), "data": ("hash", ("spec", "source"))}
+"""Part of an identity -> the hash that says what it is, and what only says where it lies: both may have moved."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +109,19 @@ class Run:
 
     def clips(self) -> pl.DataFrame:
         """Return ``clips.parquet``: one row a clip, failed ones included."""
-        return tables.read(self.root / "clips.parquet")
+        return self._recorded("clips.parquet")
 
     def neurons(self) -> pl.DataFrame:
         """Return ``neurons.parquet``: one row a neuron, with its moments."""
-        return tables.read(self.root / "neurons.parquet")
+        return self._recorded("neurons.parquet")
+
+    def _recorded(self, name: str) -> pl.DataFrame:
+        if not (self.root / name).is_file():
+            raise StageError(
+                f"{self.root} is not recorded to its end, there is no {name}: the same otoscope record or dissect "
+                "that began it continues it"
+            )
+        return tables.read(self.root / name)
 
     def usable_rows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the rows (int64) of the clips that did not fail."""
@@ -176,7 +190,9 @@ class Run:
         """
         found = self.listing(kind)
         if not found:
-            raise StageError(f"{self.root} holds no {kind} yet: run the stage that writes them first")
+            raise StageError(
+                f"{self.root} holds no {kind} yet: {STAGE_COMMANDS[kind]} {self.root} writes them"
+            )
         fits = [one for one in found if name is None or one == name] or [
             one for one in found if one.startswith(str(name))
         ]
@@ -207,17 +223,22 @@ def create(root: Path, identity: Mapping[str, Any]) -> Run:
 
     Raises
     ------
+    InputError
+        If the folder holds something else, or is a file.
     StageError
-        If the folder holds something else, or a run with another identity: the differing keys are named.
+        If it holds a run with another identity: the differing keys are named. Where the model or the sounds lie is no
+        part of it, as long as their hashes are equal.
+    StoreError
+        If the folder cannot be made.
     """
     content = {"format_version": FORMAT_VERSION, **json.loads(canonical_json(dict(identity)))}
     marker = root / "run.json"
     if marker.is_file():
         _same_identity(open_run(root), content)
     elif root.is_dir() and any(root.iterdir()):
-        raise StageError(f"{root} is not empty and is not a run: choose another folder with --out")
+        raise InputError(f"{root} is not empty and is not a run: choose another folder with --out")
     elif root.exists() and not root.is_dir():
-        raise StageError(f"{root} is a file: choose another folder with --out")
+        raise InputError(f"{root} is a file: choose another folder with --out")
     else:
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -228,13 +249,26 @@ def create(root: Path, identity: Mapping[str, Any]) -> Run:
 
 
 def _same_identity(run: Run, content: dict[str, Any]) -> None:
-    if run.manifest == content:
+    here, asked = _what(run.manifest), _what(content)
+    if here == asked:
         return
-    changed = sorted(key for key in {*run.manifest, *content} if run.manifest.get(key) != content.get(key))
+    changed = sorted(key for key in {*here, *asked} if here.get(key) != asked.get(key))
     raise StageError(
         f"{run.root} already holds another run: it differs in {', '.join(changed)}. "
         "Give another --out, or remove the folder."
     )
+
+
+def _what(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an identity without the places of what a hash identifies; options of a collection stay."""
+    found = dict(identity)
+    for part, (digest, places) in PLACES.items():
+        content = found.get(part)
+        if isinstance(content, dict) and content.get(digest):
+            kept = {key: value for key, value in content.items() if key not in places}
+            options = str(content.get("spec", "")).partition("?")[2] if part == "data" else ""
+            found[part] = {**kept, "options": options}
+    return found
 
 
 def open_run(root: Path | str) -> Run:
@@ -242,14 +276,16 @@ def open_run(root: Path | str) -> Run:
 
     Raises
     ------
-    StageError
+    InputError
         If there is no run there.
     FormatError
         If it was written by a newer version of the format.
     """
     folder = Path(root)
     if not (folder / "run.json").is_file():
-        raise StageError(f"{folder} is not a run: there is no run.json in it")
+        raise InputError(
+            f"{folder} is not a run: there is {'no run.json in it' if folder.is_dir() else 'no such folder'}"
+        )
     run = Run(folder)
     version = run.manifest.get("format_version")
     if not isinstance(version, int) or version < 1:
