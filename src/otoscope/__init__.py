@@ -25,14 +25,9 @@ _PUBLIC = {
     "train": "otoscope.models.train:train",
     "layer_tree": "otoscope.record.tree:layer_tree",
     "doctor": "otoscope.record.doctor:examine",
-    "record": "otoscope.record.stage:record",
-    "caption": "otoscope.caption.stage:caption",
-    "describe": "otoscope.describe.stage:describe",
-    "ablate": "otoscope.ablate.stage:ablate",
     "interpret": "otoscope.describe.interpret:interpret",
     "rate": "otoscope.report.rate:rate",
     "read_ratings": "otoscope.report.rate:read_ratings",
-    "report": "otoscope.report.stage:report",
     "import_weights": "otoscope.models:import_weights",
     "dissect": "otoscope.study.dissect:dissect",
     "export": "otoscope.store.export:export",
@@ -40,10 +35,15 @@ _PUBLIC = {
     "OtoscopeError": "otoscope.errors:OtoscopeError",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+_ROOMS = ("ablate", "caption", "describe", "record", "report")
+"""Packages that are called like their stage's function, see :mod:`otoscope.callable_room`."""
+
+__all__ = ["__version__", *sorted((*_PUBLIC, *_ROOMS))]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"otoscope.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'otoscope' has no attribute {name!r}; it offers {', '.join(__all__)}")
     module, _, attribute = _PUBLIC[name].partition(":")

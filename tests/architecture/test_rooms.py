@@ -11,6 +11,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "otoscope"
 
+CORE = {"errors", "registry", "arrays", "progress", "callable_room", "stage_config", "setting_errors"}
 LEVELS = [
     {"cli", "explore"},
     {"study", "report"},
@@ -22,12 +23,16 @@ LEVELS = [
     {"data"},
     {"audio"},
     {"fit", "work", "store"},
-    {"errors", "registry", "arrays", "progress"},
+    CORE,
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-READS_ONLY = {"report": {"store", "audio", "errors", "registry", "arrays", "progress"}}
+READS_ONLY = {"report": {"store", "audio", *CORE}}
 WITHIN_LEVEL = {
     ("registry", "errors"),
+    ("callable_room", "registry"),
+    ("setting_errors", "errors"),
+    ("stage_config", "errors"),
+    ("stage_config", "setting_errors"),
     ("caption", "language"),
     ("explore", "report"),
     ("fit", "store"),

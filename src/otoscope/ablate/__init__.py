@@ -5,6 +5,10 @@ chosen is a row of :data:`STRATEGIES`, what happens to its neurons a row of :dat
 in one forward pass (:mod:`otoscope.ablate.lesion`); :mod:`otoscope.ablate.checkpoint` writes an ablated network out.
 """
 
+from otoscope.callable_room import callable_room
+
+callable_room(__name__, "otoscope.ablate.stage:ablate")
+
 STRATEGIES: dict[str, str] = {
     "db": "otoscope.ablate.closed_sets:choose",
     "tab": "otoscope.ablate.closed_sets:choose",

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otoscope.callable_room import callable_room
 from otoscope.registry import lookup
 
 if TYPE_CHECKING:
     from otoscope.caption.captioner import Captioner
+
+callable_room(__name__, "otoscope.caption.stage:caption")
 
 CAPTIONERS: dict[str, str] = {
     "acoustic": "otoscope.caption.acoustic.captioner:load",

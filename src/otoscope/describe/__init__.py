@@ -7,6 +7,10 @@ describing is one file with a function ``(run, config, **tools) -> name of its t
 :data:`METHODS`.
 """
 
+from otoscope.callable_room import callable_room
+
+callable_room(__name__, "otoscope.describe.stage:describe")
+
 METHODS: dict[str, str] = {
     "db": "otoscope.describe.db:describe_by_captions",
     "icl": "otoscope.describe.icl:describe_by_icl",
