@@ -1,14 +1,22 @@
-"""Progress of long loops: silent unless the command line turned it on for the block it runs in."""
+"""Progress of long loops: silent unless the command line turned it on for the block it runs in.
+
+On a terminal a bar moves. In a file or a pipe, where bars would be rubbish, a line such as ``recording 200/400`` is
+written every tenth of the way, at most one a second, or every 30 s while items are done.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+TENTHS, SOONEST_S, LATEST_S = 10, 1.0, 30.0
+"""Lines in all, and the seconds that pass between two of them."""
 
 _shown: ContextVar[bool] = ContextVar("otoscope_progress_shown", default=False)
 
@@ -35,25 +43,50 @@ def track(items: Iterable[Item], total: int | None, description: str) -> Iterato
     description : str
         A few words: what is being done.
     """
-    if not _shown.get():
-        yield from items
-        return
-    with _bar() as bar:
-        task = bar.add_task(description, total=total)
+    with _meter(total, description) as done:
         for item in items:
             yield item
-            bar.advance(task)
+            done(1)
 
 
 @contextmanager
 def meter(total: int, description: str) -> Iterator[Callable[[int], None]]:
     """Give a function that reports how many more of ``total`` are done."""
+    with _meter(total, description) as done:
+        yield done
+
+
+@contextmanager
+def _meter(total: int | None, description: str) -> Iterator[Callable[[int], None]]:
     if not _shown.get():
         yield lambda done: None
-        return
-    with _bar() as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda done: bar.advance(task, done)
+    elif not sys.stderr.isatty():
+        yield _Lines(total, description)
+    else:
+        with _bar() as bar:
+            task = bar.add_task(description, total=total)
+            yield lambda done: bar.advance(task, done)
+
+
+class _Lines:
+    """Counts what is done and writes a line where one is due; short loops write their last one alone."""
+
+    def __init__(self, total: int | None, description: str) -> None:
+        self._total, self._description = total, description
+        self._done = self._written = 0
+        self._last = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        self._done += done
+        since = time.monotonic() - self._last
+        if since >= LATEST_S or self._done == self._total or (since >= SOONEST_S and self._tenth_passed()):
+            of = f"/{self._total}" if self._total else ""
+            sys.stderr.write(f"{self._description} {self._done}{of}\n")
+            self._written, self._last = self._done, self._last + since
+
+    def _tenth_passed(self) -> bool:
+        total = self._total
+        return bool(total) and self._done * TENTHS // (total or 1) > self._written * TENTHS // (total or 1)
 
 
 def _bar() -> Any:
@@ -74,4 +107,4 @@ def _bar() -> Any:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(file=sys.stderr), transient=not sys.stderr.isatty())
+    return Progress(*columns, console=Console(file=sys.stderr))
