@@ -42,9 +42,10 @@ Made by `python docs/generate.py cli` from what `--help` says; do not edit.
 {usage}
 ```
 
-MODEL is `demo:`, `planted:`, `hf:NAME`, `py:module:factory`, or a folder made by `otoscope train`. DATA is
-`esc50:PATH`, `esc10:PATH`, `fsdd:PATH`, `folder:PATH`, `csv:FILE` or `sounds:N`; options of a collection follow a
-question mark, as in `csv:table.csv?multi=;`. stdout holds the result, stderr progress and warnings. Exit codes: 0 done,
+MODEL is `demo:`, `planted:`, `hf:NAME`, `beats:FILE`, `panns:FILE`, `py:module:factory`, or a folder made by
+`otoscope train` or `otoscope import-weights`. DATA is `esc50:PATH`, `esc10:PATH`, `urbansound8k:PATH`, `gtzan:PATH`,
+`fsdd:PATH`, `hub:NAME`, `folder:PATH`, `csv:FILE` or `sounds:N`; options of a collection follow a question mark, as in
+`csv:table.csv?multi=;`. `python -m otoscope` is the same command where no script is installed. stdout holds the result, stderr progress and warnings. Exit codes: 0 done,
 1 the work failed, 2 the call cannot be understood.
 """
 

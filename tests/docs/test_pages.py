@@ -37,7 +37,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 @EACH
 def test_lines_fit(page: Path) -> None:
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
-        assert len(line) <= 120, f"{page.name}:{number}"
+        made = page.name == "cli.md" and line.startswith("| ")  # a row is one line, however long its help
+        assert made or len(line) <= 120, f"{page.name}:{number}"
 
 
 @EACH
