@@ -120,11 +120,12 @@ def written(path, kind: str) -> str:
 def test_files_of_every_kind(clips, tmp_path, kind, caplog):
     made = open_captioner(written(tmp_path / f"captions.{kind}", kind))
     with caplog.at_level("WARNING"):
-        table = made.captions(clips)
+        made.check(clips)
+    table = made.captions(clips)
     assert table["text"].to_list() == ["a steady tone", "hiss like radio", None, None, None]
     assert table["reason"][2] == f"no caption in captions.{kind}"
     assert made.notes(clips)["unknown_ids"] == 1 and made.notes(clips)["unknown_examples"] == ["nobody.wav"]
-    assert "1 entries name no clip" in caplog.text
+    assert "1 entry names no clip, such as 'nobody.wav'; the clips have ids like 'a/tone.wav'" in caplog.text
 
 
 def test_the_id_of_a_file_follows_its_content(tmp_path):

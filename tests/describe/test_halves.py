@@ -31,5 +31,13 @@ def test_seeded() -> None:
 
 
 def test_one_group_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"1 group\(s\) cannot be split.*same_clips"):
+    with pytest.raises(
+        InputError,
+        match=r"the 10 clips that can be used are of one group.*never cut in two\. Describe.*same_clips",
+    ):
         halves(np.zeros(10), 0.5, 0)
+    with pytest.raises(
+        InputError,
+        match=r"the 1 clip of 100 that can be used is of one group.*99 have no caption or no activations\. Caption",
+    ):
+        halves(np.zeros(1), 0.5, 0, 100)

@@ -60,6 +60,18 @@ def asks_again(captioner: Captioner) -> bool:
     return bool(getattr(captioner, "failures_may_pass", False))
 
 
+def hears(captioner: Captioner) -> bool:
+    """Return whether a captioner reads sound, and not the clips' table alone; one that does not say so does."""
+    return bool(getattr(captioner, "hears", True))
+
+
+def check(captioner: Captioner, clips: Clips) -> None:
+    """Raise what the captioner has against these clips (no such column ...), before any work is done."""
+    look = getattr(captioner, "check", None)
+    if look is not None:
+        look(clips)
+
+
 def chosen(clips: Clips, rows: Rows | None) -> list[int]:
     """Return the rows to caption.
 

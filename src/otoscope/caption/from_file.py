@@ -52,11 +52,14 @@ class FileCaptioner:
         Key and text of each entry, in file order.
     digest : str
         sha256 of the file.
+    hears : bool
+        False: the file says it.
     """
 
     path: Path
     entries: tuple[tuple[str, str], ...]
     digest: str
+    hears: bool = False
 
     @property
     def id(self) -> str:
@@ -68,6 +71,22 @@ class FileCaptioner:
         """False: the notes of the stage say how often a text names the label."""
         return False
 
+    def check(self, clips: Clips) -> None:
+        """Warn of entries that name no clip.
+
+        Raises
+        ------
+        InputError
+            If the file names none of the clips.
+        """
+        unknown, example = self._used(clips)[1], clips.table["id"][0]
+        if unknown:
+            count = "1 entry names" if len(unknown) == 1 else f"{len(unknown)} entries name"
+            shown = ", ".join(repr(one) for one in unknown[:_SHOWN])
+            logger.warning(
+                "%s: %s no clip, such as %s; the clips have ids like %r", self.path, count, shown, example
+            )
+
     def captions(self, clips: Clips, *, rows: Rows | None = None, workers: int | None = 0) -> pl.DataFrame:
         """Return the table of captions; a clip that the file has no text for is ``failed``.
 
@@ -77,22 +96,23 @@ class FileCaptioner:
             If the file names none of the clips.
         """
         wanted = chosen(clips, rows)
-        found, unknown = self._matched(clips)
-        if not found:
-            raise InputError(
-                f"{self.path} has {len(self.entries)} captions, none for a clip of {clips.spec}: it names "
-                f"{self.entries[0][0]!r}, the clips have ids like {clips.table['id'][0]!r}"
-            )
-        if unknown:
-            logger.warning(
-                "%s: %d entries name no clip, such as %s", self.path, len(unknown), unknown[:_SHOWN]
-            )
+        found, _ = self._used(clips)
         return table(clips, wanted, found, dict.fromkeys(wanted, f"no caption in {self.path.name}"))
 
     def notes(self, clips: Clips) -> Mapping[str, Any]:
         """Return how many entries name no clip, and the first of them."""
         unknown = self._matched(clips)[1]
         return {"file": self.path.name, "unknown_ids": len(unknown), "unknown_examples": unknown[:_SHOWN]}
+
+    def _used(self, clips: Clips) -> tuple[dict[int, str], list[str]]:
+        """Return what :meth:`_matched` does; where no clip is named the error shows both spellings."""
+        found, unknown = self._matched(clips)
+        if not found:
+            raise InputError(
+                f"{self.path} has {len(self.entries)} captions, none for a clip of {clips.spec}: it names "
+                f"{self.entries[0][0]!r}, the clips have ids like {clips.table['id'][0]!r}"
+            )
+        return found, unknown
 
     def _matched(self, clips: Clips) -> tuple[dict[int, str], list[str]]:
         """Return (row -> text, keys that name no clip)."""

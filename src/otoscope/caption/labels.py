@@ -23,15 +23,22 @@ class LabelCaptioner:
         Which label set; None is the primary one.
     circular : bool
         True.
+    hears : bool
+        False: the table says it.
     """
 
     label_set: str | None = None
     circular: bool = True
+    hears: bool = False
 
     @property
     def id(self) -> str:
         """``labels-`` and a hash of the label set's name."""
         return f"labels-{hash8(['labels', 1, self.label_set])}"
+
+    def check(self, clips: Clips) -> None:
+        """Raise as :meth:`captions` does where the clips carry no such labels."""
+        clips.label_set(self.label_set)
 
     def captions(self, clips: Clips, *, rows: Rows | None = None, workers: int | None = 0) -> pl.DataFrame:
         """Return the table of captions; a clip without a label is ``failed``.

@@ -27,10 +27,13 @@ class MetadataCaptioner:
         The column.
     scheme : str
         The name it was asked for by.
+    hears : bool
+        False: the table says it.
     """
 
     column: str
     scheme: str = "metadata"
+    hears: bool = False
 
     @property
     def id(self) -> str:
@@ -42,8 +45,8 @@ class MetadataCaptioner:
         """False: people wrote the text; the notes of the stage say how often it names the label."""
         return False
 
-    def captions(self, clips: Clips, *, rows: Rows | None = None, workers: int | None = 0) -> pl.DataFrame:
-        """Return the table of captions; a clip with an empty cell is ``failed``.
+    def check(self, clips: Clips) -> None:
+        """Raise where the column cannot be used.
 
         Raises
         ------
@@ -52,7 +55,6 @@ class MetadataCaptioner:
         InputError
             If it is a label set: those captions come from ``labels``, which says that they are circular.
         """
-        wanted = chosen(clips, rows)
         if self.column not in clips.table.columns:
             known = [
                 name for name, kind in clips.table.schema.items() if kind in (pl.String, pl.List(pl.String))
@@ -64,6 +66,11 @@ class MetadataCaptioner:
             raise InputError(
                 f"{self.column!r} is a label set: ask for labels:{self.column}, which is marked circular"
             )
+
+    def captions(self, clips: Clips, *, rows: Rows | None = None, workers: int | None = 0) -> pl.DataFrame:
+        """Return the table of captions; a clip with an empty cell is ``failed``; errors as :meth:`check`."""
+        self.check(clips)
+        wanted = chosen(clips, rows)
         values = clips.table[self.column].to_list()
         texts = {row: _joined(values[row]) for row in wanted}
         return table(clips, wanted, texts, dict.fromkeys(wanted, f"nothing in column {self.column!r}"))

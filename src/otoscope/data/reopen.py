@@ -103,7 +103,7 @@ def labels_of(run: Run) -> Labels:
     return Labels(kept["spec"], tuple(sets))
 
 
-def reopen(run: Run, moved: Clips | None = None) -> Clips:
+def reopen(run: Run, moved: Clips | None = None, *, heard: bool = True) -> Clips:
     """Return the clips of a run, failed ones included.
 
     Parameters
@@ -112,6 +112,8 @@ def reopen(run: Run, moved: Clips | None = None) -> Clips:
         The run.
     moved : Clips, optional
         The collection where it is now, if it is no longer where the run was recorded.
+    heard : bool
+        Whether a sound will be read; False = only the table is, so the folder of sounds need not be there.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def reopen(run: Run, moved: Clips | None = None) -> Clips:
         raise InputError(f"{run.root} does not say how to read {kept['spec']} again: pass the clips (--data)")
     known = {key: _restored(value, run.root) for key, value in source.items() if key != "kind"}
     for folder in (value for value in known.values() if isinstance(value, Path)):
-        if not folder.exists():
+        if heard and not folder.exists():
             raise StageError(
                 f"the sounds of {kept['spec']} are no longer at {folder}: move them back, or say where they are now "
                 "(--data)"

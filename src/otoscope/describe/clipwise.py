@@ -86,7 +86,8 @@ def sides(rows: NDArray[np.int64], clips: Clipwise, config: ClosedConfig) -> tup
     if config.same_clips:
         everything = Side(rows, clips.take(rows))
         return everything, everything
-    describing, scoring = (rows[part] for part in halves(clips.groups[rows], config.split, config.seed))
+    cut = halves(clips.groups[rows], config.split, config.seed, len(clips.groups))
+    describing, scoring = (rows[part] for part in cut)
     return Side(describing, clips.take(describing)), Side(scoring, clips.take(scoring))
 
 

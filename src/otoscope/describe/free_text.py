@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from otoscope.describe.clipwise import POLES
 from otoscope.describe.halves import halves
@@ -21,13 +21,14 @@ from otoscope.errors import EmptyDataError
 from otoscope.language import TextEncoder, text_encoder
 from otoscope.language.embeddings import remember_in
 from otoscope.language.encoder import Remembered
+from otoscope.stage_config import Seed, StageConfig
 from otoscope.store import run as runs
 from otoscope.store.run import LayerRecord, Run
 
 Rows = NDArray[np.int64]
 
 
-class FreeTextConfig(BaseModel):
+class FreeTextConfig(StageConfig):
     """Options that all methods which write free text share; unknown keys are refused.
 
     Attributes
@@ -58,8 +59,6 @@ class FreeTextConfig(BaseModel):
         Neurons taken at a time. Not part of the identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     captions: str = "acoustic"
     score_captions: str | None = None
     encoder: str = "lexical"
@@ -70,7 +69,7 @@ class FreeTextConfig(BaseModel):
     same_clips: bool = False
     activity_quantile: float = Field(0.9, gt=0, lt=1)
     replicates: int = Field(1000, ge=2)
-    seed: int = 0
+    seed: Seed = 0
     block: int = Field(512, ge=1)
 
     def identity(self) -> dict[str, object]:
@@ -151,7 +150,8 @@ def corpus_of(run: Run, config: FreeTextConfig, encoder: TextEncoder | None = No
     usable = np.asarray(rows, dtype=np.int64)
     describing, scored = usable, usable
     if not config.same_clips:
-        describing, scored = (usable[part] for part in halves(groups[usable], config.split, config.seed))
+        cut = halves(groups[usable], config.split, config.seed, len(groups))
+        describing, scored = (usable[part] for part in cut)
     found = remember_in(run, encoder or text_encoder(config.encoder))
     flags = _flags(run, config, captions, scoring)
     return Corpus(texts, scoring_texts, groups, describing, scored, found, captions, scoring, flags)

@@ -16,7 +16,7 @@ from otoscope.errors import InputError
 Rows = NDArray[np.int64]
 
 
-def halves(groups: NDArray[Any], share: float, seed: int) -> tuple[Rows, Rows]:
+def halves(groups: NDArray[Any], share: float, seed: int, n_recorded: int | None = None) -> tuple[Rows, Rows]:
     """Return the positions of the describing and of the scoring clips, each ascending.
 
     Parameters
@@ -26,6 +26,8 @@ def halves(groups: NDArray[Any], share: float, seed: int) -> tuple[Rows, Rows]:
     share : float
         Of the describing clips, in (0, 1).
     seed : int
+    n_recorded : int, optional
+        Clips of the run, those without activations or caption included: the error says how many are left out.
 
     Raises
     ------
@@ -40,10 +42,7 @@ def halves(groups: NDArray[Any], share: float, seed: int) -> tuple[Rows, Rows]:
     """
     names, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < 2:
-        raise InputError(
-            f"{len(names)} group(s) cannot be split into describing and scoring clips: groups are never cut in two. "
-            "Describe and score on the same clips (same_clips), or declare finer groups"
-        )
+        raise InputError(_too_few(len(groups), n_recorded or len(groups)))
     shares = np.array([share, 1 - share])
     filled = np.zeros(2)
     side = np.empty(len(names), dtype=np.int64)
@@ -54,3 +53,23 @@ def halves(groups: NDArray[Any], share: float, seed: int) -> tuple[Rows, Rows]:
         side[group] = empty[0] if last else np.argmax(shares - filled / sizes.sum())
         filled[side[group]] += sizes[group]
     return np.flatnonzero(side[code] == 0), np.flatnonzero(side[code] == 1)
+
+
+def _too_few(n_used: int, n_recorded: int) -> str:
+    """Return why clips of one group are too few, and what to do."""
+    left_out = n_recorded - n_used
+    of = f" of {n_recorded}" if left_out else ""
+    used = (
+        f"the 1 clip{of} that can be used is"
+        if n_used == 1
+        else f"the {n_used} clips{of} that can be used are"
+    )
+    why = (
+        f"{left_out} have no caption or no activations. Caption more clips, or describe"
+        if left_out
+        else "describe"
+    )
+    return (
+        f"{used} of one group, which cannot be split into describing and scoring clips: groups are never cut in two. "
+        f"{why[0].upper()}{why[1:]} and score on the same clips (same_clips), or declare finer groups"
+    )
