@@ -13,6 +13,7 @@ from otoscope.record.config import RecordConfig
 from otoscope.record.stage import record
 from otoscope.report.stage import ReportConfig, report
 from otoscope.store.run import Run
+from otoscope.study.ready import ready
 
 
 def dissect(
@@ -40,7 +41,13 @@ def dissect(
         are made in any case: their measurements show what a neuron is confounded with.
     recording, describing, reporting : configs, optional
         Of the three stages; the captions named in ``describing`` are replaced by the captioner's.
+
+    Raises
+    ------
+    OtoscopeError
+        What :func:`otoscope.study.ready.ready` says before anything is recorded, and what the stages say.
     """
+    ready(clips, captioner, describing or DescribeConfig(), Path(out))
     run = record(model, clips, out, recording)
     name = caption(run, clips, CaptionConfig(captioner=captioner))
     if captioner != "acoustic":
