@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from pydantic import ValidationError
 
 from otoscope.ablate import stage
 from otoscope.ablate.config import AblateConfig
@@ -335,5 +334,5 @@ def test_attributes_are_counted() -> None:
     assert attribute(table, "value").tolist() == [1.5, 0, 0]
     with pytest.raises(UnknownNameError, match="words"):
         attribute(table, "word")
-    with pytest.raises(ValidationError, match="shares lie in"):
+    with pytest.raises(InputError, match="shares lie in"):
         OrderedConfig(shares=(0.0,))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
-from pydantic import ValidationError
 
 from otoscope.caption import stage
 from otoscope.caption.stage import CaptionConfig, caption
-from otoscope.errors import EmptyDataError, StageError
+from otoscope.data import reopen
+from otoscope.errors import EmptyDataError, InputError, StageError, UnknownNameError
 from otoscope.store import run as runs
 
 from .conftest import make_clips
@@ -24,6 +24,19 @@ def run(clips, tmp_path):
         "seed": 0,
     }
     return runs.create(tmp_path / "run", identity)
+
+
+TITLES = ["a", "b", "c", "d", "e"]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A run that says where its sounds lie, and that folder."""
+    clips = make_clips(tmp_path / "sounds", title=TITLES)
+    identity = {"model": {"spec": "none:"}, "data": reopen.describe(clips, tmp_path / "run"), "layers": []}
+    run = runs.create(tmp_path / "run", identity)
+    runs.tables.write(run.root / "clips.parquet", clips.table)
+    return run, tmp_path / "sounds"
 
 
 def test_a_table_and_a_marker(run, clips):
@@ -114,6 +127,39 @@ def _all_failed(clips):
     return table(clips, rows, {}, dict.fromkeys(rows, "empty cell"))
 
 
+@pytest.mark.parametrize(
+    "by, said",
+    [
+        ("labels:foo", "unknown label set 'foo'"),
+        ("metadata:nope", "unknown column 'nope'"),
+        ("metadata:kind", "'kind' is a label set: ask for labels:kind"),
+    ],
+)
+def test_what_cannot_caption_leaves_nothing_behind(run, clips, by, said):
+    with pytest.raises(InputError, match=said):
+        caption(run, clips, CaptionConfig(captioner=by))
+    assert not (run.root / "captions").exists()
+
+
+def test_a_captioner_that_fails_leaves_no_empty_folder(run, clips, monkeypatch):
+    monkeypatch.setattr(stage, "check", lambda words, clips: None)
+    with pytest.raises(UnknownNameError, match="unknown column 'nope'"):
+        caption(run, clips, CaptionConfig(captioner="metadata:nope"))
+    assert list((run.root / "captions").iterdir()) == []
+
+
+def test_the_table_of_moved_sounds_is_enough_for_captions_that_it_says(recorded, tmp_path):
+    run, root = recorded
+    root.rename(tmp_path / "moved")
+    for by in ("labels", "titles"):
+        name = caption(run, config=CaptionConfig(captioner=by))
+        assert run.table("captions", name)[1].height == 5
+    with pytest.raises(StageError, match=r"are no longer at .*sounds: .*\(--data\)"):
+        caption(run, config=CaptionConfig(captioner="acoustic"))
+    moved = make_clips(tmp_path / "moved", title=TITLES)
+    assert run.table("captions", caption(run, moved, CaptionConfig(workers=0)))[1].height == 5
+
+
 def test_unknown_options_are_refused():
-    with pytest.raises(ValidationError, match="colour"):
+    with pytest.raises(UnknownNameError, match="colour"):
         CaptionConfig(colour="red")

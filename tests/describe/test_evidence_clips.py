@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 
 from otoscope.describe.clipwise import Clipwise
 from otoscope.describe.closed import identify
@@ -13,6 +12,7 @@ from otoscope.describe.config import DescribeConfig
 from otoscope.describe.evidence_clips import name_from_evidence
 from otoscope.describe.layer import Layer
 from otoscope.describe.presets import preset
+from otoscope.errors import InputError
 from tests.describe.conftest import World, make_world
 
 FAST = {"replicates": 20, "permutations": 20}
@@ -93,5 +93,5 @@ def test_fewer_clips_than_asked_for_and_dead_neurons() -> None:
 
 
 def test_a_marginal_over_the_layer_is_not_defined_here() -> None:
-    with pytest.raises(ValidationError, match="set marginal to 'neuron'"):
+    with pytest.raises(InputError, match="set marginal to 'neuron'"):
         DescribeConfig(evidence_clips=5)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from otoscope.ablate import INTERVENTIONS, STRATEGIES
 from otoscope.errors import UnknownNameError
 from otoscope.registry import known
+from otoscope.stage_config import Seed, StageConfig
 
 MEASURES = ("logit", "probability", "accuracy")
 """What is measured of a clip's own class: its logit, its softmax probability, and whether it is named."""
 
 
-class AblateConfig(BaseModel):
+class AblateConfig(StageConfig):
     """Options of ablation; unknown keys are refused.
 
     Attributes
@@ -90,8 +91,6 @@ class AblateConfig(BaseModel):
         Decoding processes. Not part of the identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     strategy: str = "db"
     descriptions: str | None = None
     concepts: tuple[str, ...] = ()
@@ -104,7 +103,7 @@ class AblateConfig(BaseModel):
     layers: tuple[str, ...] = ()
     max_neurons: int | None = Field(None, ge=1)
     random_neurons: float = Field(0.05, gt=0)
-    random_seed: int = 20
+    random_seed: Seed = 20
     placement: Literal["index", "as-published"] = "index"
     intervention: str = "mean"
     gain: float = Field(0.5, ge=0)
@@ -122,7 +121,7 @@ class AblateConfig(BaseModel):
     probe_random: int = Field(3, ge=0)
     replicates: int = Field(1000, ge=2)
     alpha: float = Field(0.05, gt=0, lt=1)
-    seed: int = 0
+    seed: Seed = 0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     sets_at_once: int = Field(16, ge=1)
     memory_mb: int = Field(1024, ge=0)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -32,12 +34,15 @@ from otoscope.ablate.outcome import Outcome, hear
 from otoscope.ablate.places import ablatable, masks_of
 from otoscope.ablate.random_sets import first_rows
 from otoscope.ablate.sets import column
+from otoscope.data import clips_of
 from otoscope.data.clips import Clips
 from otoscope.errors import InputError
 from otoscope.language.tokens import words
 from otoscope.metrics.bootstrap import group_weights, percentile_interval
+from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.record.hooks import lent
+from otoscope.stage_config import Seed
 from otoscope.store import run as runs
 from otoscope.store import tables as files
 from otoscope.store.hashing import sha256_file
@@ -63,7 +68,7 @@ class OrderedConfig(AblateConfig):
 
     attributes: tuple[str, ...] = ()
     shares: tuple[float, ...] = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12)
-    seeds: tuple[int, ...] = Field((20, 202, 2024), min_length=1)
+    seeds: tuple[Seed, ...] = Field((20, 202, 2024), min_length=1)
     intervention: str = "mean"
     placement: Literal["index", "as-published"] = "index"
 
@@ -75,19 +80,22 @@ class OrderedConfig(AblateConfig):
 
 
 def ablate_ordered(
-    run: Run, model: AudioModel, clips: Clips | None = None, config: OrderedConfig | None = None
+    run: Run | Path | str,
+    model: AudioModel | str,
+    clips: Clips | str | None = None,
+    config: OrderedConfig | Mapping[str, Any] | None = None,
 ) -> str:
     """Ablate neurons in the order of each attribute and return the name of the folder of tables.
 
     Parameters
     ----------
-    run : Run
+    run : Run or path
         Recorded, and described where an attribute is named.
-    model : AudioModel
+    model : AudioModel or str
         The recorded network; given back as it was lent.
-    clips : Clips, optional
+    clips : Clips or str, optional
         Only where the run's sounds have moved.
-    config : OrderedConfig, optional
+    config : OrderedConfig or dict, optional
 
     Returns
     -------
@@ -99,7 +107,8 @@ def ablate_ordered(
     ModelError, InputError, StageError, UnknownNameError
         As :func:`otoscope.ablate.stage.ablate`.
     """
-    config = config or OrderedConfig()
+    run, model, config = runs.open_run(run), model_of(model), OrderedConfig.of(config)
+    clips = None if clips is None else clips_of(clips)
     started = time.perf_counter()
     inputs = {
         "record": (runs.read_stage(run, "record") or {}).get("hash"),

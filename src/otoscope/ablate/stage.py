@@ -9,6 +9,7 @@ by hooks while clips are heard. Each clip is decoded once.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ from otoscope.ablate.places import Place, places_of
 from otoscope.ablate.plan import Plan, plan
 from otoscope.ablate.recovery import recovered
 from otoscope.ablate.sets import READS_DESCRIPTIONS, choose, table_name
+from otoscope.data import clips_of
 from otoscope.data.clips import Clips
 from otoscope.errors import InputError, StageError
+from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.record.hooks import lent
 from otoscope.store import run as runs
@@ -38,19 +41,22 @@ STAGE, VERSION = "ablate", 1
 
 
 def ablate(
-    run: Run, model: AudioModel, clips: Clips | None = None, config: AblateConfig | None = None
+    run: Run | Path | str,
+    model: AudioModel | str,
+    clips: Clips | str | None = None,
+    config: AblateConfig | Mapping[str, Any] | None = None,
 ) -> str:
     """Ablate the neurons of each concept and return the name of the folder of tables.
 
     Parameters
     ----------
-    run : Run
+    run : Run or path
         Recorded, and described where the strategy reads descriptions.
-    model : AudioModel
+    model : AudioModel or str
         The recorded network (its weights are checked); given back as it was lent.
-    clips : Clips, optional
+    clips : Clips or str, optional
         Only where the run's sounds have moved; else they are opened again.
-    config : AblateConfig, optional
+    config : AblateConfig or dict, optional
 
     Returns
     -------
@@ -68,7 +74,8 @@ def ablate(
     EmptyDataError
         If no clip is left to judge on, or only the output layer was recorded.
     """
-    config = config or AblateConfig()
+    run, model, config = runs.open_run(run), model_of(model), AblateConfig.of(config)
+    clips = None if clips is None else clips_of(clips)
     started = time.perf_counter()
     inputs = {
         "record": (runs.read_stage(run, "record") or {}).get("hash"),

@@ -10,15 +10,20 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from otoscope.caption import open_captioner
-from otoscope.caption.captioner import Captioner, asks_again, share_with_label
+from otoscope.caption.captioner import Captioner, asks_again, check, hears, share_with_label
+from otoscope.data import clips_of
 from otoscope.data.clips import Clips
+from otoscope.data.reopen import reopen
 from otoscope.errors import EmptyDataError, StageError
+from otoscope.stage_config import StageConfig
 from otoscope.store import run as runs
 from otoscope.store import tables
 from otoscope.store.run import Run
@@ -30,7 +35,7 @@ logger = logging.getLogger(__name__)
 STAGE, VERSION = "caption", 1
 
 
-class CaptionConfig(BaseModel):
+class CaptionConfig(StageConfig):
     """Options of the caption stage; unknown keys are refused.
 
     Attributes
@@ -43,23 +48,25 @@ class CaptionConfig(BaseModel):
         Decoding processes, None = as many as suit the machine. Not part of the stage's identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     captioner: str = "acoustic"
     block: int = Field(256, ge=1)
     workers: int | None = Field(None, ge=0)
 
 
-def caption(run: Run, clips: Clips, config: CaptionConfig | None = None) -> str:
+def caption(
+    run: Run | Path | str,
+    clips: Clips | str | None = None,
+    config: CaptionConfig | Mapping[str, Any] | None = None,
+) -> str:
     """Write the captions of the run's clips and return the name of their table.
 
     Parameters
     ----------
-    run : Run
+    run : Run or path
         A recorded run.
-    clips : Clips
-        Its clips, in its order.
-    config : CaptionConfig, optional
+    clips : Clips or str, optional
+        Its clips, in its order; opened again where not given. A captioner that reads no sound then needs no file.
+    config : CaptionConfig or dict, optional
         Which captioner.
 
     Returns
@@ -70,15 +77,18 @@ def caption(run: Run, clips: Clips, config: CaptionConfig | None = None) -> str:
     Raises
     ------
     StageError
-        If ``clips`` are not the run's.
+        If ``clips`` are not the run's, or its sounds have moved and are to be heard.
+    InputError, UnknownNameError
+        If the captioner cannot caption these clips; nothing is written.
     EmptyDataError
         If not one clip got a caption; nothing is written.
     StoreError
         If the disk refuses; finished blocks are kept.
     """
-    config = config or CaptionConfig()
-    _same_clips(run, clips)
+    run, config = runs.open_run(run), CaptionConfig.of(config)
     words = open_captioner(config.captioner)
+    clips = _run_clips(run, None if clips is None else clips_of(clips), words)
+    check(words, clips)
     name, output = words.id, f"captions/{words.id}.parquet"
     marker, identity = f"{STAGE}-{name}", {"captioner": config.captioner.partition(":")[0], "id": words.id}
     inputs = {"data": run.manifest["data"]["hash"]}
@@ -102,6 +112,14 @@ def _failed(run: Run, marker: str) -> bool:
     return bool((runs.read_stage(run, marker) or {}).get("notes", {}).get("failed"))
 
 
+def _run_clips(run: Run, clips: Clips | None, words: Captioner) -> Clips:
+    if clips is None and not hears(words):
+        return reopen(run, heard=False)
+    found = reopen(run) if clips is None else clips
+    _same_clips(run, found)
+    return found
+
+
 def _same_clips(run: Run, clips: Clips) -> None:
     recorded = run.manifest["data"]
     if clips.content_hash() != recorded["hash"]:
@@ -115,10 +133,14 @@ def _computed(words: Captioner, clips: Clips, config: CaptionConfig, parts: Path
     """Return the whole table, its blocks computed where they are not there yet."""
     plan = blocks.plan(len(clips), config.block)
     parts.mkdir(parents=True, exist_ok=True)
-    for block in plan:
-        if not _part(parts, block).is_file():
-            made = words.captions(clips, rows=range(block.start, block.stop), workers=config.workers)
-            tables.write(_part(parts, block), made)
+    try:
+        for block in plan:
+            if not _part(parts, block).is_file():
+                made = words.captions(clips, rows=range(block.start, block.stop), workers=config.workers)
+                tables.write(_part(parts, block), made)
+    finally:
+        if not any(parts.iterdir()):
+            parts.rmdir()
     table = pl.concat([tables.read(_part(parts, block)) for block in plan], rechunk=True)
     if not (table["status"] == "ok").any():
         shutil.rmtree(parts)

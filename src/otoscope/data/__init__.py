@@ -29,6 +29,25 @@ DATASETS: dict[str, str] = {
 """DATA scheme -> loader; the first line of a loader's docstring is its line in the help."""
 
 
+def clips_of(given: Clips | str) -> Clips:
+    """Return the clips that a function was given: as they are, or opened where their spec was given.
+
+    Raises
+    ------
+    InputError
+        If it is neither; and as :func:`open_data`.
+    """
+    from otoscope.data.clips import Clips
+
+    if isinstance(given, Clips):
+        return given
+    if isinstance(given, str):
+        return open_data(given)
+    raise InputError(
+        f"sounds are Clips, or a text that names them such as 'folder:PATH'; got a {type(given).__name__}"
+    )
+
+
 def open_data(spec: str, **options: Any) -> Clips:
     """Return the clips that ``spec`` names; no sound is read yet.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from otoscope.describe.free_text import UNIDENTIFIED, FreeTextConfig
 from otoscope.errors import InputError
@@ -30,6 +30,7 @@ from otoscope.language.chat import (
     estimate,
 )
 from otoscope.language.chat.record import answer_table
+from otoscope.stage_config import Seed, StageConfig
 from otoscope.store import tables
 from otoscope.store.run import Run
 
@@ -42,7 +43,7 @@ ABOUT: dict[str, type[pl.DataType]] = {
 """Own columns of the table of answers."""
 
 
-class ChatConfig(BaseModel):
+class ChatConfig(StageConfig):
     """Options that all methods which may ask a chat model share; unknown keys are refused.
 
     Attributes
@@ -61,8 +62,6 @@ class ChatConfig(BaseModel):
         Of the drawing, where the model heeds it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     chat: str | None = None
     concurrency: int = Field(4, ge=1)
     max_calls: int | None = Field(None, ge=0)
@@ -70,7 +69,7 @@ class ChatConfig(BaseModel):
     temperature: float = Field(0.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int = Field(512, ge=1)
-    seed: int = 0
+    seed: Seed = 0
 
     @property
     def sampling(self) -> Sampling:

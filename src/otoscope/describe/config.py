@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from otoscope.describe import SIMILARITIES
 from otoscope.describe.bind import Build
 from otoscope.errors import UnknownNameError
 from otoscope.metrics.multiple_testing import NULLS
 from otoscope.registry import lookup
+from otoscope.stage_config import Seed, StageConfig
 
 OURS: dict[str, dict[str, Any]] = {
     "wpmi": {"lam": 0.8},
@@ -25,7 +26,7 @@ last layers. lam = 0.6 lets frequent words win and lam = 1 rare ones, which then
 says little of what they share, and recover nothing that is planted (2 of 32, chance 3); one half recovers 12 and 13."""
 
 
-class ClosedConfig(BaseModel):
+class ClosedConfig(StageConfig):
     """Options that all ways of naming a concept of a list share; unknown keys are refused.
 
     Attributes
@@ -84,8 +85,6 @@ class ClosedConfig(BaseModel):
         identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     concepts: str = "acoustic+sounds"
     spelling: Literal["spoken", "written"] = "spoken"
     layers: tuple[str, ...] = ()
@@ -106,7 +105,7 @@ class ClosedConfig(BaseModel):
     alpha: float = Field(0.05, gt=0, lt=1)
     activity_quantile: float = Field(0.9, gt=0, lt=1)
     replicates: int = Field(1000, ge=2)
-    seed: int = 0
+    seed: Seed = 0
     block: int = Field(2048, ge=1)
     device: str = "cpu"
     workers: int | None = Field(None, ge=0)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel
 
 from otoscope.describe import ESTIMATES, METHODS
 from otoscope.describe.stage import config_type
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.language.chat import Estimate
 from otoscope.registry import known, lookup
-from otoscope.store.run import Run
+from otoscope.stage_config import StageConfig
+from otoscope.store.run import Run, open_run
 
 
-def estimate(run: Run, config: BaseModel | None = None, *, method: str, **tools: Any) -> Estimate:
+def estimate(
+    run: Run | Path | str, config: StageConfig | Mapping[str, Any] | None = None, *, method: str, **tools: Any
+) -> Estimate:
     """Return what a describing method would ask its chat model now; nothing is asked or written.
 
     Parameters
     ----------
-    run : Run
-    config : frozen model, optional
+    run : Run or path
+    config : StageConfig or dict, optional
         The method's options.
     method : str
         One of :data:`otoscope.describe.ESTIMATES`.
@@ -39,5 +42,5 @@ def estimate(run: Run, config: BaseModel | None = None, *, method: str, **tools:
     if method not in known(ESTIMATES, "estimates"):
         raise UnknownNameError.of("describing method", method, known(METHODS, "methods"))
     function = lookup(ESTIMATES, method, room="estimates", kind="describing method")
-    found: Estimate = function(run, config or config_type(method)(), **tools)
+    found: Estimate = function(open_run(run), config_type(method).of(config), **tools)
     return found

@@ -9,7 +9,9 @@ out. The measures are those of :mod:`otoscope.describe.interpretable`.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,8 +102,8 @@ class Interpreted:
 
 
 def interpret(
-    run: Run,
-    config: InterpretConfig | None = None,
+    run: Run | Path | str,
+    config: InterpretConfig | Mapping[str, Any] | None = None,
     *,
     encoder: TextEncoder | None = None,
     vectors: NDArray[np.float32] | None = None,
@@ -111,9 +113,9 @@ def interpret(
 
     Parameters
     ----------
-    run : Run
+    run : Run or path
         Recorded with pooled activations, and captioned.
-    config : InterpretConfig, optional
+    config : InterpretConfig or dict, optional
     encoder : TextEncoder, optional
         A loaded one to use for ``config.encoder``.
     vectors : array (row, dim), optional
@@ -126,7 +128,7 @@ def interpret(
     StageError, UnknownNameError, EmptyDataError, InputError
         See :func:`otoscope.describe.free_text.corpus_of`.
     """
-    config = config or InterpretConfig()
+    run, config = runs.open_run(run), InterpretConfig.of(config)
     if (vectors is None) != (vectors_id is None):
         raise InputError("vectors come with vectors_id, which names what gave them, and only then")
     corpus = corpus_of(run, config, encoder)

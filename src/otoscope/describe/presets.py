@@ -27,13 +27,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from otoscope.describe import PRESETS
 from otoscope.describe.config import DescribeConfig, TabConfig
 from otoscope.describe.stage import config_type
 from otoscope.errors import UnknownNameError
 from otoscope.registry import lookup
+from otoscope.stage_config import StageConfig
 
 DEFAULT = "default"
 """Name of each method's own defaults."""
@@ -70,7 +69,7 @@ def preset(name: str, method: str = "db", **changes: Any) -> Any:
     if name not in PRESETS:
         raise UnknownNameError.of("preset", name, (DEFAULT, *PRESETS))
     made = lookup(PRESETS[name], method, room=f"presets.{name}", kind=f"method of the preset {name}")
-    base: BaseModel = made()
+    base: StageConfig = made()
     values = {**base.model_dump(), **changes}
     if "parameters" not in changes and values.get("function") in PARAMETERS.get(name, {}):
         values["parameters"] = PARAMETERS[name][values["function"]]

@@ -8,24 +8,31 @@ of its parameter ``config`` are its options, and the tools are what a caller may
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
-
-from pydantic import BaseModel
 
 from otoscope.describe import METHODS
 from otoscope.errors import InputError
 from otoscope.registry import lookup
-from otoscope.store.run import Run
+from otoscope.stage_config import StageConfig
+from otoscope.store.run import Run, open_run
 
 
-def describe(run: Run, config: BaseModel | None = None, *, method: str = "db", **tools: Any) -> str:
+def describe(
+    run: Run | Path | str,
+    config: StageConfig | Mapping[str, Any] | None = None,
+    *,
+    method: str = "db",
+    **tools: Any,
+) -> str:
     """Write the descriptions of the run's neurons and return the name of their table.
 
     Parameters
     ----------
-    run : Run
+    run : Run or path
         A recorded run; what else it must hold, the method says.
-    config : frozen model, optional
+    config : StageConfig or dict, optional
         The method's options (:func:`config_type`); its defaults where not given.
     method : str
         ``db`` or ``tab`` (concepts by captions or by the sound itself), or another of
@@ -49,15 +56,15 @@ def describe(run: Run, config: BaseModel | None = None, *, method: str = "db", *
     """
     function = lookup(METHODS, method, room="methods", kind="describing method")
     expected = config_type(method)
-    if config is not None and not isinstance(config, expected):
+    if isinstance(config, StageConfig) and not isinstance(config, expected):
         raise InputError(
             f"the method {method!r} takes a {expected.__name__} as config, got a {type(config).__name__}"
         )
-    name: str = function(run, config or expected(), **tools)
+    name: str = function(open_run(run), expected.of(config), **tools)
     return name
 
 
-def config_type(method: str) -> type[BaseModel]:
+def config_type(method: str) -> type[StageConfig]:
     """Return the class of a method's options: the type of its parameter ``config``.
 
     Examples
@@ -69,6 +76,8 @@ def config_type(method: str) -> type[BaseModel]:
     hint = get_type_hints(function).get("config")
     choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for one in choices:
-        if isinstance(one, type) and issubclass(one, BaseModel):
+        if isinstance(one, type) and issubclass(one, StageConfig):
             return one
-    raise InputError(f"the describing method {method!r} does not say what its config is: annotate `config`")
+    raise InputError(
+        f"the describing method {method!r} does not say what its config is: annotate `config` with a StageConfig"
+    )

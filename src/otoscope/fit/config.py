@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from otoscope.stage_config import Seed, StageConfig
 
 
-class FitConfig(BaseModel):
+class FitConfig(StageConfig):
     """Options of the training loop.
 
     Attributes
@@ -32,8 +34,6 @@ class FitConfig(BaseModel):
         Of everything random.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     epochs: int = Field(40, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
@@ -43,4 +43,4 @@ class FitConfig(BaseModel):
     patience: int | None = Field(None, ge=1)
     metric: str | None = None
     better: Literal["higher", "lower"] = "higher"
-    seed: int = 0
+    seed: Seed = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from otoscope.errors import InputError
 from otoscope.models.published import import_weights as import_weights
 from otoscope.registry import lookup, split_spec
 
@@ -50,17 +51,44 @@ def open_model(spec: str, device: str = "cpu") -> AudioModel:
 
     Raises
     ------
+    InputError
+        If ``spec`` is no text, or the device cannot be used here.
     UnknownNameError
         If no family has the scheme.
     ModelError, FormatError
         If the model cannot be built or read.
     """
+    from otoscope.models.device import checked_device
+
+    if not isinstance(spec, str):
+        raise InputError(f"MODEL is a text such as 'demo:' or a folder, got a {type(spec).__name__}")
+    device = checked_device(device)
     scheme, rest = split_spec(spec)
     target: dict[str, str] = MODELS if scheme else {"folder": "otoscope.models.folder:load"}
     opener: Any = lookup(target, scheme or "folder", room="models", kind="model scheme")
     model: AudioModel = opener(rest, device)
     model.spec = spec
     return model.eval()
+
+
+def model_of(given: AudioModel | str, device: str = "cpu") -> AudioModel:
+    """Return the network that a function was given: as it is, or opened where its spec was given.
+
+    Raises
+    ------
+    InputError
+        If it is neither; and as :func:`open_model`.
+    """
+    from otoscope.models.audio_model import AudioModel
+
+    if isinstance(given, AudioModel):
+        return given
+    if isinstance(given, str):
+        return open_model(given, device)
+    raise InputError(
+        f"a network is an AudioModel, or a text that names one such as 'demo:' or its folder; got a "
+        f"{type(given).__name__}. A module of your own is opened with 'py:module:factory'."
+    )
 
 
 def unwrap(module: nn.Module) -> nn.Module:

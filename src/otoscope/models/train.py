@@ -20,24 +20,28 @@ from __future__ import annotations
 import inspect
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from otoscope.data import clips_of
 from otoscope.data.clips import Clips, LabelSet
 from otoscope.errors import InputError, StageError, UnknownNameError
 from otoscope.fit.loop import FitConfig, History, fit
 from otoscope.models import ARCHITECTURES, folder, start
 from otoscope.models.audio_model import AudioModel
+from otoscope.models.device import checked_device
 from otoscope.models.evaluate import clip_logits, scores
 from otoscope.models.frozen import FrozenLesson
 from otoscope.models.lesson import Lesson, prepare
 from otoscope.models.parts import Parts, split_parts
 from otoscope.registry import lookup
+from otoscope.stage_config import Seed, StageConfig
 from otoscope.store import manifest
 from otoscope.store.hashing import sha256_json
 
@@ -47,7 +51,7 @@ logger = logging.getLogger(__name__)
 _VARIED = ("time_shift_s", "gain_db", "masks")
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(StageConfig):
     """Options of a training; unknown ones are refused.
 
     Attributes
@@ -83,8 +87,6 @@ class TrainConfig(BaseModel):
         Worker processes that decode.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     label_set: str | None = None
     test_folds: str | None = None
     test_split: str | None = None
@@ -106,12 +108,17 @@ class TrainConfig(BaseModel):
     mask_mels: int = Field(8, ge=0)
     mask_s: float = Field(0.4, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    seed: int = 0
+    seed: Seed = 0
     workers: int = Field(0, ge=0)
 
 
 def train(
-    arch: str, clips: Clips, out: Path | str, config: TrainConfig | None = None, *, device: str = "cpu"
+    arch: str,
+    clips: Clips | str,
+    out: Path | str,
+    config: TrainConfig | Mapping[str, Any] | None = None,
+    *,
+    device: str = "cpu",
 ) -> AudioModel:
     """Train the architecture ``arch`` on ``clips``, write it to the folder ``out`` and return it.
 
@@ -119,11 +126,12 @@ def train(
     ----------
     arch : str
         A name of :data:`otoscope.models.ARCHITECTURES`.
-    clips : Clips
-        Labelled (one class a clip), with folds or splits where a test part is asked for.
+    clips : Clips or str
+        The collection, or the text that names it. Labelled (one class a clip), with folds or splits where a test part
+        is asked for.
     out : path
         The model's folder. A finished training with the same config and data is returned as it is.
-    config : TrainConfig, optional
+    config : TrainConfig or dict, optional
         The options.
     device : str
         A torch device.
@@ -140,8 +148,9 @@ def train(
     if where.exists() and not where.is_dir():
         raise StageError(f"{where} is a file: choose a folder with --out")
     build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
-    config = _with_recipe(config or TrainConfig(), build)
+    config = _with_recipe(TrainConfig.of(config), build)
     _check_options(arch, build, config.options)
+    clips, device = clips_of(clips), checked_device(device)
     labels = _single(clips, config)
     source = start.open_start(arch, config.start_from, device) if config.start_from else None
     identity = _identity(arch, clips, config, labels, source)

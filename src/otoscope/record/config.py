@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from otoscope.stage_config import Seed, StageConfig
 
 
-class RecordConfig(BaseModel):
+class RecordConfig(StageConfig):
     """Options of the record stage; unknown keys are refused.
 
     Attributes
@@ -46,8 +48,6 @@ class RecordConfig(BaseModel):
         Decoding processes, None = as many as suit the machine. Not part of the run's identity.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     layers: tuple[str, ...] = ("*",)
     pooling: Literal["mean", "max", "tail", "first", "cls"] = "mean"
     store: Literal["pooled", "topk"] = "pooled"
@@ -61,7 +61,7 @@ class RecordConfig(BaseModel):
     batch_size: int = Field(32, ge=1)
     block: int = Field(256, ge=1)
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    seed: int = 0
+    seed: Seed = 0
     evidence_clips: int = Field(600, ge=0)
     evidence_max_s: float = Field(30.0, gt=0)
     workers: int | None = Field(None, ge=0)

@@ -10,14 +10,17 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from otoscope.data import clips_of
 from otoscope.data.clips import Clips
 from otoscope.data.decode import Batch, Decoding, batches
+from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
 from otoscope.record.config import RecordConfig
@@ -53,19 +56,21 @@ class Check:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def examine(model: AudioModel, clips: Clips, config: RecordConfig | None = None) -> tuple[Check, ...]:
+def examine(
+    model: AudioModel | str, clips: Clips | str, config: RecordConfig | Mapping[str, Any] | None = None
+) -> tuple[Check, ...]:
     """Return what was found, worst last where order allows; the model is given back as it was lent.
 
     Parameters
     ----------
-    model : AudioModel
-        The network.
-    clips : Clips
-        The sounds; the first 32, spread over the table, are decoded.
-    config : RecordConfig, optional
+    model : AudioModel or str
+        The network, or the text that names it.
+    clips : Clips or str
+        The sounds, or the text that names them; the first 32, spread over the table, are decoded.
+    config : RecordConfig or dict, optional
         The recording that is planned.
     """
-    config = config or RecordConfig()
+    model, clips, config = model_of(model), clips_of(clips), RecordConfig.of(config)
     before = hash_weights(model)
     layers, left_out = probe(model, resolve(model, config.layers))
     hooked = _check_logits(model, layers, config)

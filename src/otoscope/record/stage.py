@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from otoscope.data import reopen
+from otoscope.data import clips_of, reopen
 from otoscope.data.clips import Clips
 from otoscope.errors import EmptyDataError
+from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.reopen import place_of
 from otoscope.models.weights import hash_weights
@@ -43,18 +45,23 @@ _OUTPUTS = (
 )
 
 
-def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfig | None = None) -> Run:
+def record(
+    model: AudioModel | str,
+    clips: Clips | str,
+    out: Path | str,
+    config: RecordConfig | Mapping[str, Any] | None = None,
+) -> Run:
     """Return the run folder ``out`` with the recording of ``model`` on ``clips``.
 
     Parameters
     ----------
-    model : AudioModel
-        The network; it is given back as it was lent.
-    clips : Clips
-        The probing set.
+    model : AudioModel or str
+        The network, or the text that names it; it is given back as it was lent.
+    clips : Clips or str
+        The probing set, or the text that names it.
     out : Path or str
         The run folder: new, empty, or holding the same run.
-    config : RecordConfig, optional
+    config : RecordConfig or dict, optional
         What to record and how.
 
     Returns
@@ -77,7 +84,7 @@ def record(model: AudioModel, clips: Clips, out: Path | str, config: RecordConfi
     StoreError
         If the disk refuses; what was recorded is kept.
     """
-    config = config or RecordConfig()
+    model, clips, config = model_of(model), clips_of(clips), RecordConfig.of(config)
     if not len(clips):
         raise EmptyDataError(f"{clips.spec} holds no clip")
     layers, left_out_layers = probe(model, resolve(model, config.layers))

@@ -14,13 +14,13 @@ is whose, control descriptions are rated among the others, and raters write befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from otoscope.errors import InputError, StageError, UnknownNameError
 from otoscope.report import assets, page
@@ -31,16 +31,17 @@ from otoscope.report.rating.answers import Ratings, read_answers, unblinded
 from otoscope.report.rating.key import make_key
 from otoscope.report.reading import RunData, read_run
 from otoscope.report.views import RankedClip
+from otoscope.stage_config import Seed, StageConfig
 from otoscope.store import tables
 from otoscope.store.atomic import write_text
 from otoscope.store.hashing import hash8
-from otoscope.store.run import open_run
+from otoscope.store.run import Run, open_run
 
 MEGABYTE = 1_000_000
 SCRIPTS, STYLES = ("rate.js",), ("style.css", "rate.css")
 
 
-class RateConfig(BaseModel):
+class RateConfig(StageConfig):
     """What is rated.
 
     Attributes
@@ -63,15 +64,13 @@ class RateConfig(BaseModel):
         Limit of the page in megabytes of 1,000,000 bytes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     tables: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     neurons: int = Field(default=20, ge=1, le=500)
     clips: int = Field(default=5, ge=1, le=20)
     controls: bool = True
     own_words: bool = True
-    seed: int = 0
+    seed: Seed = 0
     max_mb: float = Field(default=25.0, gt=0)
 
 
@@ -96,7 +95,7 @@ class RatePage:
     n_lines: int
 
 
-def rate(run_path: Path | str, *, config: RateConfig | None = None) -> RatePage:
+def rate(run_path: Run | Path | str, *, config: RateConfig | Mapping[str, Any] | None = None) -> RatePage:
     """Write a rating page for a described run.
 
     Raises
@@ -110,7 +109,7 @@ def rate(run_path: Path | str, *, config: RateConfig | None = None) -> RatePage:
     InputError
         If the sounds do not fit into ``max_mb``.
     """
-    config = config or RateConfig()
+    config = RateConfig.of(config)
     data = read_run(run_path)
     if not data.tables:
         raise StageError(f"{data.run.root} holds no descriptions to rate: run describe first")

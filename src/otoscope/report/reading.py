@@ -74,7 +74,7 @@ class RunData:
         return next(iter(self.tables.values()), pl.DataFrame())
 
 
-def read_run(root: Path | str, descriptions: str | None = None) -> RunData:
+def read_run(root: Run | Path | str, descriptions: str | None = None) -> RunData:
     """Return the tables of the run at ``root``.
 
     Parameters

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from otoscope.report import plots
 from otoscope.report.fitting import Dropped, fit
 from otoscope.report.gathering import gather
 from otoscope.report.overview import overview_view
 from otoscope.report.reading import read_run
+from otoscope.stage_config import StageConfig
 from otoscope.store.atomic import write_text
+from otoscope.store.run import Run
 
 MEGABYTE = 1_000_000
 _N_BEST = 9
 
 
-class ReportConfig(BaseModel):
+class ReportConfig(StageConfig):
     """What the report shows.
 
     Attributes
@@ -42,8 +45,6 @@ class ReportConfig(BaseModel):
     plot_neurons : int
         Neurons, the best described first, that get a plot file of their own.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str | None = None
     descriptions: str | None = None
@@ -87,15 +88,18 @@ class ReportResult:
 
 
 def report(
-    run_path: Path | str, *, config: ReportConfig | None = None, out: Path | None = None
+    run_path: Run | Path | str,
+    *,
+    config: ReportConfig | Mapping[str, Any] | None = None,
+    out: Path | None = None,
 ) -> ReportResult:
     """Write the report of a run and return what was written.
 
     Parameters
     ----------
-    run_path : path
-        The run folder.
-    config : ReportConfig, optional
+    run_path : path or Run
+        The run, or its folder.
+    config : ReportConfig or dict, optional
         What to show.
     out : Path, optional
         The page; ``report.html`` in the run folder by default. Plots go to ``plots/`` beside it.
@@ -107,7 +111,7 @@ def report(
     InputError
         If not even the overview fits into ``max_mb``.
     """
-    config = config or ReportConfig()
+    config = ReportConfig.of(config)
     data = read_run(run_path, config.descriptions)
     path = out or data.run.root / "report.html"
     gathered = gather(

@@ -271,8 +271,8 @@ def _what(identity: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def open_run(root: Path | str) -> Run:
-    """Return the run at ``root``.
+def open_run(root: Run | Path | str) -> Run:
+    """Return the run at ``root``; a run that is open already, as it is.
 
     Raises
     ------
@@ -281,6 +281,10 @@ def open_run(root: Path | str) -> Run:
     FormatError
         If it was written by a newer version of the format.
     """
+    if isinstance(root, Run):
+        return root
+    if not isinstance(root, str | Path):
+        raise InputError(f"a run is its folder or what record returned, got {type(root).__name__} {root!r}")
     folder = Path(root)
     if not (folder / "run.json").is_file():
         raise InputError(

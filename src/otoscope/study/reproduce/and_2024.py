@@ -10,14 +10,16 @@ ICML 2024, and its release.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from otoscope.data import clips_of
 from otoscope.data.clips import Clips
 from otoscope.describe import SIMILARITIES
 from otoscope.describe.interpret import and_2024 as published_clusters
@@ -25,6 +27,7 @@ from otoscope.describe.interpret import interpret
 from otoscope.describe.word_statistics import histogram, per_block, trend
 from otoscope.errors import NotHereError
 from otoscope.metrics import bootstrap, text_agreement
+from otoscope.models import model_of
 from otoscope.models.audio_model import LOGITS, AudioModel
 from otoscope.progress import track
 from otoscope.study.reproduce.ablations import attribute_curves, concept, unlearning
@@ -33,18 +36,21 @@ from otoscope.study.reproduce.exhibits import Made, Result, exhibits, made, writ
 
 
 def reproduce(
-    model: AudioModel, clips: Clips, out: Path | str, config: ReproduceConfig | None = None
+    model: AudioModel | str,
+    clips: Clips | str,
+    out: Path | str,
+    config: ReproduceConfig | Mapping[str, Any] | None = None,
 ) -> tuple[Path, list[Made]]:
     """Make what can be made of the protocol's exhibits; return the page that sets them beside the published, and them.
 
     Parameters
     ----------
-    model : AudioModel
+    model : AudioModel or str
         A classifier of the clips' classes.
-    clips : Clips
+    clips : Clips or str
     out : Path or str
         Gets ``run/`` (the recording and all its tables), one Parquet file per exhibit, and ``reproduction.md``.
-    config : ReproduceConfig, optional
+    config : ReproduceConfig or dict, optional
 
     Raises
     ------
@@ -52,7 +58,7 @@ def reproduce(
         If the clips cannot be recorded or captioned. What a single exhibit lacks is its reason, and no error.
     """
     folder = Path(out)
-    bench = prepare(model, clips, folder, config or ReproduceConfig())
+    bench = prepare(model_of(model), clips_of(clips), folder, ReproduceConfig.of(config))
     about, shown = exhibits(PROTOCOL)
     found = [made(one, partial(MAKERS[one.ours], bench)) for one in track(shown, len(shown), "exhibits")]
     return write(folder, about, found), found

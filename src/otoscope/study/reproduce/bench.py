@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from otoscope.caption.stage import CaptionConfig, caption
 from otoscope.data.clips import Clips
@@ -23,12 +23,13 @@ from otoscope.models.audio_model import LOGITS, AudioModel
 from otoscope.models.layer_presets import layer_preset
 from otoscope.record.config import RecordConfig
 from otoscope.record.stage import record
+from otoscope.stage_config import Seed, StageConfig
 from otoscope.store.run import Run
 
 PROTOCOL = "and-2024"
 
 
-class ReproduceConfig(BaseModel):
+class ReproduceConfig(StageConfig):
     """What a reproduction is given; unknown keys are refused.
 
     Attributes
@@ -64,8 +65,6 @@ class ReproduceConfig(BaseModel):
     seed : int
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     captions: str = "acoustic"
     text_encoder: str | None = None
     sentence_encoder: str = "lexical"
@@ -77,9 +76,9 @@ class ReproduceConfig(BaseModel):
     random_neurons: float = Field(0.054, gt=0)
     n_random: int = Field(199, ge=0)
     shares: tuple[float, ...] = (0.02, 0.04, 0.06, 0.08, 0.10, 0.12)
-    shuffles: tuple[int, ...] = (20, 202, 2024)
+    shuffles: tuple[Seed, ...] = (20, 202, 2024)
     layers: tuple[str, ...] = ()
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass
