@@ -22,6 +22,7 @@ from typing import Any, get_args, get_origin
 
 import typer
 
+from otoscope.cli.command import metavar
 from otoscope.cli.main import COMMANDS, USAGE, run
 from otoscope.registry import load
 
@@ -45,8 +46,8 @@ Made by `python docs/generate.py cli` from what `--help` says; do not edit.
 MODEL is `demo:`, `planted:`, `hf:NAME`, `beats:FILE`, `panns:FILE`, `py:module:factory`, or a folder made by
 `otoscope train` or `otoscope import-weights`. DATA is `esc50:PATH`, `esc10:PATH`, `urbansound8k:PATH`, `gtzan:PATH`,
 `fsdd:PATH`, `hub:NAME`, `folder:PATH`, `csv:FILE` or `sounds:N`; options of a collection follow a question mark, as in
-`csv:table.csv?multi=;`. `python -m otoscope` is the same command where no script is installed. stdout holds the result, stderr progress and warnings. Exit codes: 0 done,
-1 the work failed, 2 the call cannot be understood.
+`csv:table.csv?multi=;`. `python -m otoscope` is the same command where no script is installed. stdout holds the result,
+stderr progress and warnings. Exit codes: 0 done, 1 the work failed, 2 the call cannot be understood.
 """
 
 
@@ -74,9 +75,9 @@ def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
 def _command(name: str, function: Callable[..., Any]) -> str:
     given = [_Given.of(one) for one in inspect.signature(function, eval_str=True).parameters.values()]
     arguments = [one for one in given if one.is_argument]
-    usage = " ".join(["otoscope", name, *(one.metavar for one in arguments)])
+    usage = " ".join(["otoscope", name, "[OPTIONS]", *(one.metavar for one in arguments)])
     lines = [f"## otoscope {name}", "", inspect.getdoc(function) or "", ""]
-    lines += ["```text", usage + " [OPTIONS]" * (len(given) > len(arguments)), "```", ""]
+    lines += ["```text", usage, "```", ""]
     lines += ["| | | Meaning |", "|---|---|---|"]
     lines += [one.row() for one in sorted(given, key=lambda one: not one.is_argument)]
     return "\n".join(lines) + "\n"
@@ -95,8 +96,8 @@ class _Given:
         self.option = named[0] if named else "--" + parameter.name.replace("_", "-")
         inner = [one for one in get_args(kind) if one is not type(None)]
         self.many = get_origin(kind) is list or any(get_origin(one) is list for one in inner)
-        self.kind = str if self.many else inner[0] if inner else kind
-        self.metavar = declared.metavar or (parameter.name.upper() if self.is_argument else self._value())
+        self.kind = kind
+        self.metavar = metavar(parameter)
         self.help = declared.help or ""
         self.default = parameter.default
 
@@ -110,9 +111,6 @@ class _Given:
         """Return the line of the table."""
         name = self.metavar if self.is_argument else f"{self.option} {self.metavar}".strip()
         return f"| `{name}` | {self._need()} | {self.help.replace('|', chr(92) + '|')} |"
-
-    def _value(self) -> str:
-        return {bool: "", int: "INTEGER", float: "NUMBER"}.get(self.kind, "TEXT")
 
     def _need(self) -> str:
         if self.default is inspect.Parameter.empty:

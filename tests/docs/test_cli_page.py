@@ -43,6 +43,8 @@ def test_help_names_the_same_options(
     sections = dict(re.findall(r"^## otoscope (.+?)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     for name, _ in generate.functions():
         assert run([*name.split(), "--help"]) == 0
-        said = set(re.findall(r"^ *(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)) - {"--help"}
-        shown = set(re.findall(r"^\| `(--[a-z-]+)", sections[name], re.MULTILINE))
+        help_text = capsys.readouterr().out
+        said = set(re.findall(r"^ +(--[a-z-]+(?: [A-Z.=]+)?)(?:  |$)", help_text, re.MULTILINE)) - {"--help"}
+        shown = set(re.findall(r"^\| `(--[a-z-]+(?: [A-Z.=]+)?)`", sections[name], re.MULTILINE))
         assert shown == said, name
+        assert help_text.splitlines()[0].removeprefix("Usage: ") in sections[name].splitlines()
