@@ -1,0 +1,144 @@
+"""How little does an explanation need, and how concentrated is it?
+
+Definitions, for a mask a >= 0 over the n bins of a clip's spectrogram:
+
+- *size*         mean a                                                             in [0, 1], lower is smaller
+- *sparseness*   Gini index sum_i (2 i - n - 1) a_(i) / (n sum a), a_(1) <= ... <= a_(n)   in [0, 1), higher is sparser
+- *complexity*   entropy -sum q ln q with q = a / sum a, in nats                    in [0, ln n], lower is simpler
+
+Conventions: one value per clip, whatever the batch. A mask that passes nothing has no sparseness and no complexity
+(NaN, counted as dropped). Sparseness and complexity do not change when a mask is multiplied by a number.
+
+References: P. Chalasani et al., "Concise Explanations of Neural Networks using Adversarial Training", ICML 2020 (SPS);
+U. Bhatt, A. Weller, J. Moura, "Evaluating and Aggregating Feature-based Model Explanations", IJCAI 2020 (COMP).
+
+*Where published numbers differ*: quantus 0.5.3, as SpeechBrain calls it, divides by the maximum of the whole *batch*,
+adds 1e-7 to every bin of the Gini index, and gives the mean of a batch as one value; a clip without any mask counts as
+sparseness 0 and turns the complexity of its whole batch to NaN, a batch without any mask gives nothing, and a constant
+batch ends the run. :func:`as_published` does the same, except that a constant batch is an InputError.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import EmptyDataError, InputError
+from otoscope.metrics.classification import Floats
+
+PUBLISHED_EPS = 1e-7
+
+
+def validate(masks: Floats) -> None:
+    """Raise if this is not a stack ``(clip, ...)`` of finite masks that are not negative."""
+    if masks.ndim < 2:
+        raise InputError(f"expected masks (clip, frequency, frame), got shape {masks.shape}")
+    if masks.size == 0:
+        raise EmptyDataError(f"no masks to measure: the stack is {masks.shape}")
+    if not np.isfinite(masks).all() or masks.min() < 0:
+        raise InputError(
+            "masks are finite and not negative; take the absolute value or the positive part first"
+        )
+
+
+def mask_size(masks: Floats) -> NDArray[np.float64]:
+    """Return the mean of each mask ``(clip,)``: the share of bins that a binary mask keeps."""
+    validate(masks)
+    return np.asarray(_flat(masks).mean(axis=1), dtype=np.float64)
+
+
+def sparseness(masks: Floats, *, eps: float = 0.0) -> NDArray[np.float64]:
+    """Return the Gini index of each mask, ``(clip,)``.
+
+    Parameters
+    ----------
+    masks : array (clip, frequency, frame)
+        Not negative.
+    eps : float
+        Added to every bin first; 1e-7 as published.
+
+    Returns
+    -------
+    array (clip,)
+        In [0, 1 - 1/n], higher is sparser; NaN for a mask that passes nothing.
+
+    Notes
+    -----
+    O(n log n) a clip.
+
+    Examples
+    --------
+    >>> sparseness(np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]))
+    array([0.75, 0.  ])
+    """
+    validate(masks)
+    rising = np.sort(_flat(masks) + eps, axis=1)
+    n = rising.shape[1]
+    total = rising.sum(axis=1)
+    weighted = rising @ (2.0 * np.arange(1, n + 1) - n - 1)
+    return _defined(weighted, n * total)
+
+
+def complexity(masks: Floats) -> NDArray[np.float64]:
+    """Return the entropy in nats of each mask, ``(clip,)``.
+
+    Parameters
+    ----------
+    masks : array (clip, frequency, frame)
+        Not negative.
+
+    Returns
+    -------
+    array (clip,)
+        In [0, ln n], lower is simpler; NaN for a mask that passes nothing.
+
+    Examples
+    --------
+    >>> complexity(np.array([[0.0, 1.0], [1.0, 1.0]])).round(4)
+    array([0.    , 0.6931])
+    """
+    validate(masks)
+    flat = _flat(masks)
+    share = _defined(flat, flat.sum(axis=1, keepdims=True))
+    logs = np.log(np.where(share > 0, share, 1.0))
+    return np.asarray(0.0 - (share * logs).sum(axis=1), dtype=np.float64)
+
+
+def as_published(masks: Floats) -> tuple[float | None, float | None]:
+    """Return (sparseness, complexity) of a batch as the published tables have them; (None, None) where all is 0.
+
+    Raises
+    ------
+    InputError
+        If the batch is one constant: there the published code ends with an assertion.
+    """
+    validate(masks)
+    if masks.sum() == 0:
+        return None, None
+    if masks.min() == masks.max():
+        raise InputError(
+            f"all masks of the batch are {masks.max():g}: the published sparseness is not defined there; use "
+            "sparseness(), which is 0"
+        )
+    scaled = masks / masks.max()
+    return float(sparseness(scaled, eps=PUBLISHED_EPS).mean()), float(complexity(scaled).mean())
+
+
+def evaluate(masks: Floats) -> dict[str, NDArray[np.float64]]:
+    """Return all measures per clip by name."""
+    return {
+        "mask_size": mask_size(masks),
+        "sparseness": sparseness(masks),
+        "complexity": complexity(masks),
+    }
+
+
+def _flat(masks: Floats) -> NDArray[np.float64]:
+    return np.asarray(masks, dtype=np.float64).reshape(len(masks), -1)  # (clip, bin)
+
+
+def _defined(part: Any, whole: Any) -> NDArray[np.float64]:
+    filled = np.where(whole > 0, whole, 1.0)
+    return np.asarray(np.where(whole > 0, part / filled, np.nan), dtype=np.float64)
