@@ -27,6 +27,9 @@ Waveform = np.ndarray[Any, np.dtype[np.float32]]
 SEGMENT_TOLERANCE_S = 0.05
 """By how much a segment may end after its file does: annotations are rounded."""
 
+LARGEST = 1e10
+"""Largest sample that is taken for sound: five times what 32-bit integers stored as they are would reach."""
+
 _CHUNK = re.compile(  # what libsndfile logs of WAV, AIFF, AU, W64, RF64 whose sound is shorter than declared
     r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
@@ -95,8 +98,8 @@ def read(
     Raises
     ------
     AudioFileError
-        If the file is unreadable, not audio, zero-length, cut off, holds NaN or infinity, or ends before the
-        segment does. The message starts with the path.
+        If the file is unreadable, not audio, zero-length, cut off, holds NaN, infinity or samples beyond
+        ``LARGEST``, or ends before the segment does. The message starts with the path.
     InputError
         If the segment is impossible (negative, or an end not after its start).
     """
@@ -208,6 +211,11 @@ def _decode(name: str | Path, file: Any, first: int, last: int) -> Waveform:
     if not np.isfinite(samples).all():
         n_bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise AudioFileError(f"{name}: {n_bad} of {samples.size} samples are NaN or infinite")
+    loudest = float(np.abs(samples).max())
+    if loudest > LARGEST:
+        raise AudioFileError(
+            f"{name}: a sample of {loudest:.3g}, where full scale is 1 and {LARGEST:g} the most that is taken for sound"
+        )
     return np.ascontiguousarray(samples.T)  # (channel, time)
 
 

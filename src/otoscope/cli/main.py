@@ -57,7 +57,8 @@ def help_text() -> str:
     return (
         f"Otoscope {__version__}: look inside networks that listen.\n\n{USAGE}\n\nCommands:\n{rows}\n\n"
         "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, py:module:factory, or a folder made by train.\n"
-        "DATA is esc50:PATH, urbansound8k:PATH, gtzan:PATH, fsdd:PATH, hub:NAME, folder:PATH, csv:FILE or sounds:N.\n"
+        "DATA is esc50:PATH, esc10:PATH, urbansound8k:PATH, gtzan:PATH, fsdd:PATH, hub:NAME, folder:PATH, csv:FILE\n"
+        "     or sounds:N; otoscope data list says what each takes.\n"
     )
 
 
@@ -65,9 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code.
 
     torch's threads are told to sleep while they wait, unless OMP_WAIT_POLICY says otherwise: a thread that waits by
-    spinning takes the core from the processes that decode sound, and from whatever else runs on the machine.
+    spinning takes the core from the processes that decode sound, and from whatever else runs on the machine. A hub
+    that does not answer is said once, by our own error, and not retry by retry, unless HF_HUB_VERBOSITY says otherwise.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
-from pydantic import BaseModel, ValidationError
 
 from otoscope.errors import InputError
+from otoscope.stage_config import MOST_SEED, StageConfig
 
 if TYPE_CHECKING:
     from otoscope.data.clips import Clips
     from otoscope.models.audio_model import AudioModel
     from otoscope.store.run import Run
 
-Config = TypeVar("Config", bound=BaseModel)
+Config = TypeVar("Config", bound=StageConfig)
 
 Model = Annotated[
     str,
@@ -26,16 +26,22 @@ Model = Annotated[
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="a run folder")]
 Data = Annotated[
     str,
-    typer.Option(help="esc50:PATH, fsdd:PATH, folder:PATH, csv:FILE, hub:NAME, sounds:N, ..."),
+    typer.Option(
+        help="esc50:PATH, folder:PATH, csv:FILE, hub:NAME, sounds:N ...; otoscope data list shows all"
+    ),
+]
+Moved = Annotated[
+    str | None, typer.Option("--data", help="where the recorded sounds are now, if they were moved")
 ]
 Out = Annotated[str, typer.Option(help="where to write")]
 Folds = Annotated[str | None, typer.Option(help="folds to use, such as 1-4 or 1,3")]
 Split = Annotated[str | None, typer.Option(help="split to use, such as train or test")]
 Limit = Annotated[int | None, typer.Option(help="use at most this many clips, spread over the collection")]
-Seed = Annotated[int, typer.Option(help="decides every random choice")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="decides every random choice")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress and no warnings on stderr")]
+Show = Annotated[int, typer.Option(min=0, help="print at most so many")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
 Settings = Annotated[
     list[str] | None,
@@ -53,6 +59,14 @@ def open_clips(data: str, folds: str | None, split: str | None, limit: int | Non
     from otoscope.data import open_data
 
     return open_data(data).select(folds=folds, split=split, limit=limit)
+
+
+def moved_clips(run: Run, data: str | None) -> Clips | None:
+    """Return a run's clips where they are now, in its order; None where nothing is said of that."""
+    from otoscope.data import open_data
+    from otoscope.data.reopen import reopen
+
+    return None if data is None else reopen(run, open_data(data))
 
 
 def open_network(model: str, device: str) -> AudioModel:
@@ -79,7 +93,7 @@ def configured(
     Raises
     ------
     InputError
-        If a setting has no ``=``, an unknown key, or a value that the config refuses; allowed keys are listed.
+        If a setting has no ``=``, or the config refuses it (see :class:`~otoscope.stage_config.StageConfig`).
     """
     values = {**(base or {}), **{key: value for key, value in options.items() if value is not None}}
     for setting in settings or []:
@@ -88,15 +102,10 @@ def configured(
             raise InputError(f"expected --set KEY=VALUE, got {setting!r}")
         outer, dot, inner = key.strip().partition(".")
         if dot:
-            values[outer] = {**values.get(outer, {}), inner: number_or_text(value)}
+            values[outer] = {**_entries(values.get(outer), outer), inner: number_or_text(value)}
         else:
             values[outer] = _parsed(kind, outer, value)
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InputError(f"{where}: {first['msg']}. Settings: {', '.join(kind.model_fields)}") from error
+    return kind.model_validate(values)
 
 
 def number_or_text(text: str) -> int | float | str:
@@ -109,9 +118,20 @@ def number_or_text(text: str) -> int | float | str:
     return text
 
 
-def _parsed(kind: type[BaseModel], key: str, value: str) -> Any:
+def _entries(present: Any, name: str) -> dict[str, Any]:
+    """Return the entries of a setting that holds several; none where it is not set yet."""
+    if present is None or isinstance(present, dict):
+        return present or {}
+    raise InputError(f"{name} takes one value and has no entries: expected --set {name}=VALUE")
+
+
+def _parsed(kind: type[StageConfig], key: str, value: str) -> Any:
+    """Return the text of a setting as what its type takes: None only where that is a value of it."""
     field = kind.model_fields.get(key)
-    if value.lower() in ("none", "null"):
+    if field is None:
+        return value
+    if value.lower() in ("none", "null") and type(None) in get_args(field.annotation):
         return None
-    takes_many = field is not None and str(field.annotation).startswith("tuple")
-    return tuple(value.split(",")) if takes_many else value
+    if get_origin(field.annotation) is tuple:
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value

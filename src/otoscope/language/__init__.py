@@ -45,7 +45,7 @@ def text_encoder(spec: str = "lexical", device: str = "cpu") -> TextEncoder:
     UnknownNameError
         If no encoder has the scheme.
     InputError, ModelError
-        If the rest of the spec is unusable, or the model cannot be loaded.
+        If the rest of the spec or the device is unusable, or the model cannot be loaded.
     MissingExtraError
         If the model's package is not installed.
 
@@ -56,10 +56,11 @@ def text_encoder(spec: str = "lexical", device: str = "cpu") -> TextEncoder:
     >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
     True
     """
+    from otoscope.models.device import checked_device
+
     scheme, _, rest = spec.partition(":")
-    encoder: TextEncoder = lookup(TEXT_ENCODERS, scheme, room="language", kind="text encoder")(
-        rest, device=device
-    )
+    load = lookup(TEXT_ENCODERS, scheme, room="language", kind="text encoder")
+    encoder: TextEncoder = load(rest, device=checked_device(device))
     return encoder
 
 
@@ -78,13 +79,15 @@ def text_sound_encoder(spec: str, device: str = "cpu") -> TextSoundEncoder:
     UnknownNameError
         If no encoder has the scheme.
     InputError, ModelError
-        If the rest of the spec is unusable, or the model cannot be loaded.
+        If the rest of the spec or the device is unusable, or the model cannot be loaded.
     MissingExtraError
         If the model's package is not installed.
     """
+    from otoscope.models.device import checked_device
+
     scheme, _, rest = spec.partition(":")
     load = lookup(TEXT_SOUND_ENCODERS, scheme, room="text_sound", kind="encoder of texts and sounds")
-    encoder: TextSoundEncoder = load(rest, device=device)
+    encoder: TextSoundEncoder = load(rest, device=checked_device(device))
     return encoder
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from otoscope.errors import InputError
 from otoscope.language import pretrained
 from otoscope.language.encoder import checked
+from otoscope.models.device import checked_device
 
 _BATCH = 32
 _MOST_TOKENS = 512
@@ -70,12 +71,13 @@ def token_encoder(spec: str, device: str = "cpu") -> TokenEncoder:
     UnknownNameError
         If there is no such option.
     InputError
-        If the encoder has no such layer.
+        If the encoder has no such layer, or the device cannot be used here.
     MissingExtraError
         If transformers is not installed.
     ModelError
         If the checkpoint cannot be found or read.
     """
+    device = checked_device(device)
     name, options = pretrained.named("bert", spec, ("layer", "revision"))
     layer = options.pop("layer", None)
     library = pretrained.transformers()

@@ -62,11 +62,10 @@ def open_model(spec: str, device: str = "cpu") -> AudioModel:
 
     if not isinstance(spec, str):
         raise InputError(f"MODEL is a text such as 'demo:' or a folder, got a {type(spec).__name__}")
-    device = checked_device(device)
     scheme, rest = split_spec(spec)
     target: dict[str, str] = MODELS if scheme else {"folder": "otoscope.models.folder:load"}
     opener: Any = lookup(target, scheme or "folder", room="models", kind="model scheme")
-    model: AudioModel = opener(rest, device)
+    model: AudioModel = opener(rest, checked_device(device))
     model.spec = spec
     return model.eval()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from otoscope.errors import InputError
@@ -34,7 +36,7 @@ def checked_device(name: str) -> str:
     try:
         (torch.zeros(1, device=device) + 1).item()
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = re.split(r"\.\s|\.$|\n", str(error), maxsplit=1)[0]
         raise InputError(
             f"the device {name!r} cannot be used here: {reason}. Usable here: {', '.join(usable())}"
         ) from error

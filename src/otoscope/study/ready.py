@@ -39,16 +39,16 @@ def ready(clips: Clips, captioner: str, describing: DescribeConfig, out: Path) -
     UnknownNameError
         If there is no such captioner, column, encoder, concept set or table of captions.
     InputError, EmptyDataError, FormatError
-        If a file of captions or concepts cannot be used.
+        If a file of captions or concepts, or the device, cannot be used.
     ModelError, MissingExtraError
         If an encoder cannot be opened.
     """
     words = open_captioner(captioner)
     check(words, clips)
     concept_set(describing.concepts, clips)
-    text_encoder(describing.encoder)
+    text_encoder(describing.encoder, describing.device)
     if describing.score_encoder is not None:
-        text_sound_encoder(describing.score_encoder)
+        text_sound_encoder(describing.score_encoder, describing.device)
     there = {path.stem for path in (out / "captions").glob("*.parquet")}
     _scored_by(describing, there | {words.id, open_captioner("acoustic").id})
     columns = [*clips.table.columns, *OF_A_RUN]

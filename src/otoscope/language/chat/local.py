@@ -33,6 +33,7 @@ from otoscope.errors import ChatError, InputError, MissingExtraError, ModelError
 from otoscope.language.chat.drawing import drawn
 from otoscope.language.chat.model import Message, Reply, Sampling
 from otoscope.language.chat.options import ChatOptions
+from otoscope.models.device import checked_device
 from otoscope.store.hashing import sha256_file
 
 AND_2024 = "hf:meta-llama/Llama-2-13b-chat-hf"
@@ -230,7 +231,7 @@ def load(rest: str, options: ChatOptions) -> LocalChat:
     Raises
     ------
     InputError
-        If no model is named, or a base_url is given.
+        If no model is named, a base_url is given, or the device cannot be used here.
     MissingExtraError
         If transformers is not installed.
     """
@@ -239,7 +240,7 @@ def load(rest: str, options: ChatOptions) -> LocalChat:
         raise InputError(f"hf: needs a model: hf:NAME_OR_PATH, such as {AND_2024}")
     if importlib.util.find_spec("transformers") is None:
         raise MissingExtraError.of("hf", "transformers")
-    return LocalChat(rest, options.device or "cpu")
+    return LocalChat(rest, checked_device(options.device or "cpu"))
 
 
 def _loaded(name: str, kind: str, **options: Any) -> Any:
