@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -150,6 +151,21 @@ def test_samples_that_are_no_numbers(tmp_path, bad):
     sound[3, 1] = bad
     soundfile.write(tmp_path / "bad.wav", sound, RATE, subtype="FLOAT")
     refused(tmp_path / "bad.wav", "1 of 200 samples are NaN or infinite")
+
+
+@pytest.mark.parametrize("loudest", [1e11, -1e30, 3e38])
+def test_samples_that_are_no_sound(tmp_path, loudest):
+    sound = noise(100, 2)
+    sound[3, 1] = loudest
+    soundfile.write(tmp_path / "bad.wav", sound, RATE, subtype="FLOAT")
+    said = f"a sample of {abs(loudest):.3g}, where full scale is 1 and 1e+10 the most that is taken for sound"
+    refused(tmp_path / "bad.wav", re.escape(said))
+
+
+def test_integers_stored_as_they_are_are_sound(tmp_path):
+    sound = (noise(100, 1) * 2.0**31).astype(np.float32)
+    soundfile.write(tmp_path / "large.wav", sound, RATE, subtype="FLOAT")
+    np.testing.assert_array_equal(read.read(tmp_path / "large.wav")[0], sound.T)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff"])

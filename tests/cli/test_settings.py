@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
+import otoscope
 from otoscope.cli.main import run
 from otoscope.cli.options import configured
 from otoscope.describe.config import DescribeConfig
@@ -72,3 +77,14 @@ def test_a_device_that_is_not_there_is_no_bug(command, tmp_path, capsys) -> None
     assert run([*command.split(), "--data", "sounds:8", "--out", str(out), "--device", "foo"]) == 2
     assert capsys.readouterr().err.startswith("otoscope: there is no device 'foo'. Usable here: cpu")
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "error"), ("info", "info")])
+def test_a_hub_that_does_not_answer_is_not_said_retry_by_retry(given: str | None, kept: str) -> None:
+    env = {**os.environ, "HF_HUB_VERBOSITY": given or ""}
+    if given is None:
+        del env["HF_HUB_VERBOSITY"]
+    code = "import atexit, os\natexit.register(lambda: print(os.environ['HF_HUB_VERBOSITY']))\n"
+    code += "from otoscope.cli.main import main\nmain(['--version'])"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["otoscope", otoscope.__version__, kept]
