@@ -1,10 +1,11 @@
-"""The four examples of CONTRIBUTING.md do what it says: in the repository, and from a package with entry points."""
+"""The examples of CONTRIBUTING.md do what it says: in the repository, and from a package with entry points."""
 
 from __future__ import annotations
 
 import doctest
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ json.dump(said, sys.stdout)
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with ``recordings/``: three species at four sites."""
+    """Return a folder with ``recordings/``, three species at four sites, and a released file of captions."""
     folder = tmp_path_factory.mktemp("birds")
     rng = np.random.default_rng(0)
     seconds = np.arange(8_000) / 16_000
@@ -47,16 +48,24 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tone = 0.2 * np.sin(2 * np.pi * (hertz + 40 * place) * seconds)
             wave = (tone + 0.01 * rng.standard_normal(8_000)).astype(np.float32)
             write(folder / "recordings" / f"{species}_{site}_01.wav", wave[None], 16_000)
+    released = [
+        {"file_name": "a.wav", "captions": ["an owl", "hoots"]},
+        {"file_name": "b.wav", "captions": ["rain"]},
+    ]
+    (folder / "captions.json").write_text(json.dumps(released))
     return folder
 
 
 def said_by(path: Path, recordings: Path) -> list[tuple[int, str]]:
     """Return (exit code, output) of every command shown, with ``path`` first among the places of modules."""
     words = [[*command[1:]] for command, _ in SHOWN]
-    known = {**os.environ, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    here = path / "here"
+    shutil.copytree(recordings, here)
+    own = {"PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1", "OTOSCOPE_CACHE": str(path / "cache")}
+    known = {**os.environ, **own}
     done = subprocess.run(
         [sys.executable, "-c", DRIVER, json.dumps(words)],
-        cwd=recordings,
+        cwd=here,
         env=known,
         capture_output=True,
         text=True,
@@ -75,20 +84,27 @@ def check(said: list[tuple[int, str]]) -> None:
 
 
 def apply_line(source: Path, line: Block) -> None:
-    """Put the ``+`` lines of a diff after its context line."""
+    """Put the ``+`` lines of a diff after its context line, or in place of its ``-`` line; one row of them is new."""
     path = source / "otoscope" / line.file
     before, *added = line.text.splitlines()
     text = path.read_text()
     assert text.count(before[1:]) == 1, f"{before!r} is not in {line.file}"
-    new = "\n".join([before[1:], *(one.removeprefix("+") for one in added)])
+    rows = re.findall(r'^\+    ".+?": "(.+)",$', line.text, re.MULTILINE)
+    assert len([one for one in rows if one not in text]) == 1, "one line in a table"
+    kept = [] if before.startswith("-") else [before[1:]]
+    new = "\n".join([*kept, *(one.removeprefix("+") for one in added)])
     path.write_text(text.replace(before[1:], new))
 
 
+ROOMS = [
+    *("models", "data", "caption", "describe", "describe", "language/chat", "ablate", "models/published"),
+    "study/reproduce",
+]
+
+
 def test_there_is_an_example_of_each_kind() -> None:
-    assert [one.file.split("/")[0] for one in FILES] == ["models", "data", "caption", "describe"]
-    assert [one.file for one in LINES] == [f"{one.file.split('/')[0]}/__init__.py" for one in FILES]
-    for line in LINES:
-        assert sum(one.startswith("+") for one in line.text.splitlines()) == 1, "one line in a table"
+    assert [one.file.rpartition("/")[0] for one in FILES] == ROOMS
+    assert [one.file for one in LINES] == [f"{room}/__init__.py" for room in ROOMS]
 
 
 def test_one_file_and_one_line_in_the_table(tmp_path: Path, recordings: Path) -> None:
@@ -116,7 +132,6 @@ def test_the_same_files_with_entry_points(tmp_path: Path, recordings: Path) -> N
         for group, points in project["project"]["entry-points"].items()
     ]
     (installed / "entry_points.txt").write_text("\n\n".join(sections) + "\n")
-    shutil.rmtree(recordings / "run", ignore_errors=True)
     check(said_by(tmp_path, recordings))
 
 

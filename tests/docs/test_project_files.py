@@ -21,7 +21,8 @@ FIELD = (
     "WPMI", "rank reorder", "caption", "captioner", "text encoder", "similarity function", "affinity",
     "margin", "p", "q", "significant", "testable", "interval", "circular", "confound",
     "planted network", "distractor", "recovered", "evidence", "peak", "trace", "histogram", "geometry", "stage",
-    "marker",
+    "marker", "chat model", "answer", "calibration", "near miss", "open concepts", "closed concepts", "uninterpretable",
+    "intervention", "strategy", "matched", "importance", "probe", "dA", "dR", "reproduction", "gist", "clarity",
 )  # fmt: skip
 
 

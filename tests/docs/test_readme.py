@@ -9,13 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import typer
-from typer.main import get_command
 
-from otoscope.cli.main import COMMANDS, run
+from otoscope.cli.main import run
 from otoscope.data import DATASETS
 from otoscope.models import ARCHITECTURES
-from otoscope.registry import load, split_spec
+from otoscope.registry import split_spec
 from tests.docs.pages import ROOT, blocks, commands, sessions
 
 PAGE = ROOT / "README.md"
@@ -23,20 +21,6 @@ SHELL = [one.text for one in blocks(PAGE, "sh")]
 CALLS = [words for text in SHELL for words in commands(text)]
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 FIXED = re.compile(r"^(?:blocks\.\d|logits) +\d+|of \d+")  # neurons in a layer, planted concepts
-
-
-@pytest.mark.parametrize("words", CALLS, ids=" ".join)
-def test_commands_and_options_exist(words: list[str]) -> None:
-    found = load(COMMANDS[words[0]][0])
-    rest = words[1:]
-    if isinstance(found, typer.Typer):
-        command = get_command(found).commands[rest[0]]
-        rest = rest[1:]
-    else:
-        app = typer.Typer(add_completion=False)
-        app.command()(found)
-        command = get_command(app)
-    command.make_context(words[0], rest)  # raises on an unknown option, a missing or a spare argument
 
 
 def test_the_newcomers_path_is_all_there() -> None:
