@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,9 @@ data = typer.Typer(
 def get(
     name: Annotated[str, typer.Argument(help="a name of otoscope data list")],
     out: Annotated[str, typer.Option(help="folder that collections go into")] = "data",
-    keep_archives: Annotated[bool, typer.Option(help="keep the downloaded archives")] = False,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="keep the downloaded archives")
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,23 +51,36 @@ def get(
 
 @data.command("list")
 def list_downloads(json: options.Json = False, quiet: options.Quiet = False) -> None:
-    """List what can be downloaded, with its licence."""
+    """List what --data takes, with its options, and what can be downloaded, with its licence."""
     from otoscope.data.official import DOWNLOADS
+    from otoscope.data.schemes import schemes
 
+    kinds = schemes()
     if json:
-        print_json(DOWNLOADS)
+        print_json({"schemes": kinds, "downloads": DOWNLOADS})
         return
     print_lines(
-        aligned(
-            [[key, one.title, one.licence] for key, one in DOWNLOADS.items()], ["name", "title", "licence"]
-        )
+        ["What --data takes; options follow a question mark, as in csv:table.csv?multi=;&labels=kind", ""]
     )
+    rows = [[f"{one.name}:", one.about, _written(one.options)] for one in kinds]
+    print_lines(aligned(rows, ["data", "what it opens", "options and their defaults"]))
+    print_lines(["", "What otoscope data get NAME downloads:", ""])
+    downloads = [[key, one.title, one.licence] for key, one in DOWNLOADS.items()]
+    print_lines(aligned(downloads, ["name", "title", "licence"]))
+
+
+def _written(given: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in given.items()) or "-"
 
 
 @data.command()
 def show(
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="esc50:PATH, folder:PATH, csv:FILE, sounds:N ...")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="esc50:PATH, folder:PATH, csv:FILE, sounds:N ...; otoscope data list shows all",
+        ),
     ],
     folds: options.Folds = None,
     split: options.Split = None,
