@@ -62,7 +62,7 @@ def test_every_command_exists_and_explains_itself(capsys: pytest.CaptureFixture[
         (["layers", "nosuch:x"], 2, "unknown model scheme 'nosuch'"),
         (["layers", "demo:", "--layers", "blokcs.0"], 2, "Did you mean 'blocks.0'"),
         (["record", "demo:", "--data", "folder:/nowhere", "--out", "x"], 2, "/nowhere"),
-        (["report", "/nowhere"], 1, "not a run"),
+        (["report", "/nowhere"], 2, "not a run"),
         (["data", "get", "esc51"], 2, "Did you mean 'esc50'"),
     ],
 )
@@ -79,7 +79,7 @@ def test_errors_are_one_sentence_on_stderr(
 def test_bad_settings_name_the_allowed_ones(sounds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = ["record", "demo:", "--data", f"folder:{sounds}", "--out", "x", "--set"]
     for setting, said in (
-        ("tpo_k=3", "tpo_k: Extra inputs"),
+        ("tpo_k=3", "unknown record setting 'tpo_k'. Did you mean 'top_k'"),
         ("top_k=none", "top_k"),
         ("top_k", "KEY=VALUE"),
     ):

@@ -13,6 +13,8 @@ from otoscope.errors import UnknownNameError
 if TYPE_CHECKING:
     import polars as pl
 
+    from otoscope.store.run import Run
+
 MEASURES = ("logit", "probability", "accuracy")
 
 EFFECTS = (
@@ -47,7 +49,7 @@ def ablate(
         str, typer.Option(help="what is printed: logit, probability or accuracy")
     ] = "probability",
     model: Annotated[str | None, typer.Option(help="the recorded network, if it has moved")] = None,
-    data: Annotated[str | None, typer.Option(help="the recorded sounds, if they have moved")] = None,
+    data: options.Moved = None,
     preset: Annotated[str, typer.Option(help="default, or and-2024: as published")] = "default",
     write: Annotated[
         str | None, typer.Option(help="also write the network without one concept's neurons to this folder")
@@ -64,8 +66,10 @@ def ablate(
     from otoscope.ablate.config import AblateConfig
     from otoscope.ablate.export import write_ablated
     from otoscope.ablate.stage import ablate as run_stage
-    from otoscope.ablate.stage import tables_of
-    from otoscope.store.run import open_run, read_stage
+    from otoscope.store.run import open_run
+
+    if measure not in MEASURES:
+        raise UnknownNameError.of("measure", measure, MEASURES)
 
     config = options.configured(
         AblateConfig,
@@ -84,12 +88,19 @@ def ablate(
         print_json({"run": run, "config": config.identity()})
         return
     network = options.network_of(opened, model, device)
-    clips = None if data is None else options.open_clips(data, None, None, None)
+    clips = options.moved_clips(opened, data)
     name = run_stage(opened, network, clips, config)
     edited = None if write is None else write_ablated(opened, network, options.path(write), config, clips)
-    effects = tables_of(opened, name)["effects"]
-    notes = (read_stage(opened, f"ablate-{name}") or {}).get("notes", {})
-    if json:
+    _show(opened, name, edited, write, measure, json)
+
+
+def _show(run: Run, name: str, edited: Any, write: str | None, measure: str, as_json: bool) -> None:
+    from otoscope.ablate.stage import tables_of
+    from otoscope.store.run import read_stage
+
+    effects = tables_of(run, name)["effects"]
+    notes = (read_stage(run, f"ablate-{name}") or {}).get("notes", {})
+    if as_json:
         print_json({"ablation": name, "edited": edited, **notes, "effects": effects})
         return
     print_lines([*_head(name, notes, write if edited else None), "", *_table(effects, measure)])
@@ -105,8 +116,6 @@ def _head(name: str, notes: dict[str, Any], written: str | None) -> list[str]:
 
 
 def _table(effects: pl.DataFrame, measure: str) -> list[str]:
-    if measure not in MEASURES:
-        raise UnknownNameError.of("measure", measure, MEASURES)
     chosen = effects.filter(measure=measure).select(one for one in EFFECTS if one in effects.columns)
     rows = [[short(one) for one in row] for row in chosen.iter_rows()]
     return [f"change of the {measure} of each class's own clips:", *aligned(rows, chosen.columns)]

@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import print_json, print_lines
+from otoscope.cli.output import counted, print_json, print_lines
 
 if TYPE_CHECKING:
+    from otoscope.data.clips import Clips
     from otoscope.store.run import Run
 
 
 def caption(
     run: options.RunFolder,
     by: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="acoustic, labels, labels:SET, titles, metadata:COLUMN, file:PATH, qwen2-audio:NAME, "
+            help="acoustic (the default), labels, labels:SET, titles, metadata:COLUMN, file:PATH, qwen2-audio:NAME, "
             "chat:CHAT_MODEL or py:module:function"
         ),
-    ] = "acoustic",
+    ] = None,
     captions: Annotated[
         str | None, typer.Option(help="file of your own captions: the same as --by file:PATH")
     ] = None,
-    show: Annotated[int, typer.Option(help="print so many captions")] = 5,
+    data: options.Moved = None,
+    show: options.Show = 5,
     json: options.Json = False,
     quiet: options.Quiet = False,
     dry_run: options.DryRun = False,
@@ -33,33 +35,56 @@ def caption(
     """Put the sounds of a run into words; captions that contain the label are marked circular."""
     from otoscope.caption.stage import CaptionConfig
     from otoscope.caption.stage import caption as run_stage
-    from otoscope.data.reopen import reopen
     from otoscope.store.run import open_run, read_stage
 
     opened = open_run(run)
-    config = options.configured(CaptionConfig, None, captioner=f"file:{captions}" if captions else by)
+    config = options.configured(CaptionConfig, None, captioner=captioner_of(by, captions))
+    clips = options.moved_clips(opened, data)
     if dry_run:
-        print_json({"run": run, "config": config.model_dump(mode="json"), **_plan(opened, config.captioner)})
+        plan = _plan(opened, clips, config.captioner)
+        print_json({"run": run, "config": config.model_dump(mode="json"), **plan})
         return
-    name = run_stage(opened, reopen(opened), config)
+    name = run_stage(opened, clips, config)
     marker = read_stage(opened, f"caption-{name}") or {}
     table = opened.table("captions", name)[1]
+    said = table.filter(status="ok")
     if json:
-        print_json({"captions": name, **marker.get("notes", {}), "examples": table.head(show)})
+        print_json({"captions": name, **marker.get("notes", {}), "examples": said.head(show)})
         return
-    notes = {"failed": 0, **marker.get("notes", {})}
-    circular = ", circular: they contain the label" if notes.get("circular") else ""
-    print_lines(
-        [f"{name}: {table.height - notes['failed']} captions, {notes['failed']} clips without{circular}"]
-    )
-    print_lines(f"  {clip}: {text}" for clip, text in table.select("id", "text").head(show).iter_rows())
+    circular = ", circular: they contain the label" if marker.get("notes", {}).get("circular") else ""
+    without = counted(table.height - said.height, "clip")
+    print_lines([f"{name}: {counted(said.height, 'caption')}, {without} without{circular}"])
+    print_lines(f"  {clip}: {text}" for clip, text in said.select("id", "text").head(show).iter_rows())
 
 
-def _plan(run: Run, spec: str) -> dict[str, Any]:
-    """Return what a captioner that asks a chat model would ask; nothing for another."""
+def captioner_of(by: str | None, captions: str | None) -> str:
+    """Return the captioner that ``--by`` or ``--captions`` names, ``acoustic`` where neither is given.
+
+    Raises
+    ------
+    InputError
+        If both are given.
+    """
+    from otoscope.errors import InputError
+
+    if by is not None and captions is not None:
+        raise InputError(
+            f"--by {by} and --captions {captions} both say what the captions are: give one of them "
+            f"(--captions FILE is --by file:FILE)"
+        )
+    return f"file:{captions}" if captions is not None else by or "acoustic"
+
+
+def _plan(run: Run, moved: Clips | None, spec: str) -> dict[str, Any]:
+    """Return what captioning would do: how many clips, what is kept of them, what a chat model would be asked."""
     from otoscope.caption import open_captioner
+    from otoscope.caption.captioner import check, hears
     from otoscope.data.reopen import reopen
 
     captioner = open_captioner(spec)
+    clips = moved or reopen(run, heard=hears(captioner))
+    check(captioner, clips)
+    done = captioner.id in run.listing("captions")
+    plan = {"captions": captioner.id, "done": done, "clips": len(clips)}
     estimate = getattr(captioner, "estimate", None)
-    return {} if estimate is None else {"chat": estimate(reopen(run))}
+    return plan if estimate is None else {**plan, "chat": estimate(clips)}

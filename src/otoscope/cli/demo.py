@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,19 +10,32 @@ from otoscope.cli import options
 from otoscope.cli.dissect import summary
 from otoscope.cli.output import aligned, print_json, print_lines
 
+if TYPE_CHECKING:
+    from otoscope.study.demo import Demo
+
 
 def demo(
     out: Annotated[str, typer.Option(help="folder for the two runs and their pages")] = "otoscope-demo",
-    sounds: Annotated[int, typer.Option(help="how many sounds to synthesise")] = 192,
+    sounds: Annotated[int, typer.Option(min=2, help="how many sounds to synthesise")] = 192,
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Dissect a small classifier and a network with planted concepts on synthesised sounds; print what was found."""
+    from otoscope.study.demo import CLASSIFIER, NETWORKS, PLANTED
     from otoscope.study.demo import demo as run_demo
 
-    made = run_demo(options.path(out), n_sounds=sounds, seed=seed)
-    if json:
+    if dry_run:
+        folders = {name: options.path(out) / name for name in (CLASSIFIER, PLANTED)}
+        there = [name for name, folder in folders.items() if (folder / "report.html").is_file()]
+        print_json({"sounds": sounds, "networks": NETWORKS, "runs": folders, "done": there, "seed": seed})
+        return
+    _show(run_demo(options.path(out), n_sounds=sounds, seed=seed), json)
+
+
+def _show(made: Demo, as_json: bool) -> None:
+    if as_json:
         print_json({"seconds": made.seconds, "planted": made.recovered, "false_names": made.false_names})
         return
     header = ["layer", "neurons", "dead", "significant", "best held out", "median held out", "median control"]

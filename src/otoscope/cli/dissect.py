@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, print_json, print_lines
+from otoscope.cli.caption import captioner_of
+from otoscope.cli.output import aligned, counted, failures, plain, print_json, print_lines
 from otoscope.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from otoscope.data.clips import Clips
+    from otoscope.describe.config import DescribeConfig
+    from otoscope.models.audio_model import AudioModel
+    from otoscope.record.config import RecordConfig
+    from otoscope.report.stage import ReportConfig
     from otoscope.store.run import Run
 
 
@@ -26,8 +33,9 @@ def dissect(
         str | None, typer.Option(help="file of your own captions (id or path -> text)")
     ] = None,
     by: Annotated[
-        str, typer.Option(help="captioner: acoustic, labels, titles, metadata:COLUMN")
-    ] = "acoustic",
+        str | None,
+        typer.Option(help="captioner: acoustic (the default), labels, titles, metadata:COLUMN ..."),
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="text encoder: lexical, or st:NAME_OR_PATH")] = None,
     concepts: Annotated[
         str | None, typer.Option(help="acoustic, sounds, labels, file:PATH, joined by +")
@@ -50,6 +58,7 @@ def dissect(
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Put every neuron of a network into words, with scores and a page that plays. Continues where it was killed."""
     from otoscope.describe.config import DescribeConfig
@@ -60,34 +69,56 @@ def dissect(
     started = time.perf_counter()
     clips = options.open_clips(data, folds, split, limit)
     network = options.open_network(model, device)
-    captioner = f"file:{captions}" if captions else by
+    captioner = captioner_of(by, captions)
     stage = by_stage(settings or [])
-    run = run_all(
-        network,
-        clips,
-        options.path(out),
-        captioner=captioner,
-        recording=options.configured(
-            RecordConfig,
-            stage["record"],
-            layers=tuple(layers) if layers else None,
-            pooling=pooling,
-            channels=channels,
-            seed=seed,
-        ),
-        describing=options.configured(
-            DescribeConfig,
-            stage["describe"],
-            encoder=encoder,
-            concepts=concepts,
-            function=function,
-            seed=seed,
-        ),
-        reporting=options.configured(
-            ReportConfig, stage["report"], max_mb=max_mb, audio=False if no_audio else None
-        ),
+    recording = options.configured(
+        RecordConfig,
+        stage["record"],
+        layers=tuple(layers) if layers else None,
+        pooling=pooling,
+        channels=channels,
+        seed=seed,
     )
-    _show(run, time.perf_counter() - started, json)
+    describing = options.configured(
+        DescribeConfig, stage["describe"], encoder=encoder, concepts=concepts, function=function, seed=seed
+    )
+    reporting = options.configured(
+        ReportConfig, stage["report"], max_mb=max_mb, audio=False if no_audio else None
+    )
+    whole: dict[str, Any] = {
+        "captioner": captioner,
+        "recording": recording,
+        "describing": describing,
+        "reporting": reporting,
+    }
+    if dry_run:
+        print_json(_plan(network, clips, options.path(out), **whole))
+        return
+    _show(run_all(network, clips, options.path(out), **whole), time.perf_counter() - started, json)
+
+
+def _plan(
+    network: AudioModel,
+    clips: Clips,
+    out: Path,
+    *,
+    captioner: str,
+    recording: RecordConfig,
+    describing: DescribeConfig,
+    reporting: ReportConfig,
+) -> dict[str, Any]:
+    """Return what would be recorded and what that would cost, and the settings of the stages after it."""
+    from otoscope.record.plan import plan
+    from otoscope.study.ready import ready
+
+    ready(clips, captioner, describing, out)
+    return {
+        "out": out,
+        "record": {**plain(plan(network, clips, out, recording)), "config": recording.identity()},
+        "captions": list(dict.fromkeys([captioner, "acoustic"])),
+        "describe": describing.identity(),
+        "report": reporting.model_dump(mode="json"),
+    }
 
 
 def _show(run: Run, seconds: float, as_json: bool) -> None:
@@ -97,8 +128,9 @@ def _show(run: Run, seconds: float, as_json: bool) -> None:
         return
     header = ["layer", "neurons", "dead", "significant", "best held out", "median held out", "median control"]
     print_lines(aligned([list(row.values()) for row in rows], header))
-    failed = int((run.clips()["status"] == "failed").sum())
-    print_lines(["", f"{run.root / 'report.html'}  ({seconds:.0f} s, {failed} clips failed)"])
+    clips = run.clips()
+    failed = counted(int((clips["status"] == "failed").sum()), "clip")
+    print_lines(["", f"{run.root / 'report.html'}  ({seconds:.0f} s, {failed} failed)", *failures(clips)])
 
 
 def by_stage(settings: list[str]) -> dict[str, list[str]]:

@@ -21,14 +21,22 @@ def doctor(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Check hooks, logits, geometry, rates and clips; estimate the cost. Exit 1 if something would fail."""
     from otoscope.record.config import RecordConfig
-    from otoscope.record.doctor import examine
+    from otoscope.record.doctor import CLIPS_TRIED, examine
+    from otoscope.record.layers import resolve
 
     clips = options.open_clips(data, folds, split, limit)
     config = options.configured(RecordConfig, settings, layers=tuple(layers) if layers else None)
-    checks = examine(options.open_network(model, device), clips, config)
+    network = options.open_network(model, device)
+    if dry_run:
+        names = [one.name for one in resolve(network, config.layers)]
+        tried = min(len(clips), CLIPS_TRIED)
+        print_json({"clips": len(clips), "decoded": tried, "layers": names, "config": config.identity()})
+        return
+    checks = examine(network, clips, config)
     if json:
         print_json(list(checks))
     else:

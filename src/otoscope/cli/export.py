@@ -16,11 +16,16 @@ def export(
     to: Annotated[str, typer.Option(help="json, csv or parquet")] = "parquet",
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Write a run's tables for other programs; the columns are those of the run format."""
     from otoscope.store.export import export as write
+    from otoscope.store.export import plan
 
-    files = write(run, out, to)
+    if dry_run:
+        print_json({"run": run, "rows": plan(run, options.path(out), to)})
+        return
+    files = write(run, options.path(out), to)
     if json:
         print_json(files)
     else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, plain, print_json, print_lines
+from otoscope.cli.output import aligned, counted, plain, print_json, print_lines
+
+if TYPE_CHECKING:
+    from otoscope.record.tree import TreeRow
 
 
 def layers(
@@ -46,10 +49,13 @@ def layers(
             [star, row.name, row.kind, probed.n_neurons if probed else None, shape, axes, sure + where, hertz]
         )
     print_lines(aligned(rows, ["", "layer", "kind", "neurons", "shape", "axes", "seconds", "hertz"]))
-    chosen = [row.probed.n_neurons for row in tree if row.probed and row.declared]
-    print_lines(
-        [
-            "",
-            f"'*' names {len(chosen)} layers with {sum(chosen)} neurons. '~': geometry inferred, not declared.",
-        ]
-    )
+    print_lines(["", f"{_shown(tree, bool(layers))} '~': geometry inferred, not declared."])
+
+
+def _shown(tree: tuple[TreeRow, ...], chosen: bool) -> str:
+    """Return how many layers '*' names; where only some are shown, how many of those."""
+    starred = [row.probed.n_neurons for row in tree if row.probed and row.declared]
+    if not chosen:
+        return f"'*' names {counted(len(starred), 'layer')} with {counted(sum(starred), 'neuron')}."
+    neurons = sum(row.probed.n_neurons for row in tree if row.probed)
+    return f"Shown: {counted(len(tree), 'layer')} with {counted(neurons, 'neuron')}, {len(starred)} of them in '*'."

@@ -45,6 +45,28 @@ def print_lines(lines: Iterable[str]) -> None:
         sys.stdout.write("".join(one if one.isprintable() else "\ufffd" for one in line) + "\n")
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number and what it counts.
+
+    Examples
+    --------
+    >>> counted(1, "clip"), counted(3, "layer")
+    ('1 clip', '3 layers')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def failures(clips: pl.DataFrame, most: int = 3) -> list[str]:
+    """Return lines that name the first clips of a run that failed, with their reasons; none where none failed."""
+    failed = clips.filter(pl.col("status") == "failed")
+    lines = [f"  {name}: {reason}" for name, reason in failed.select("id", "reason").head(most).iter_rows()]
+    return (
+        [*lines, f"  all {failed.height} and why: clips.parquet in the run"]
+        if failed.height > most
+        else lines
+    )
+
+
 def short(value: Any, most: int = 60) -> Any:
     """Return a value for a cell: lists as words with commas, long text cut with an ellipsis.
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import print_json, print_lines
+from otoscope.cli.output import counted, failures, plain, print_json, print_lines
 
 if TYPE_CHECKING:
     from otoscope.models.audio_model import AudioModel
+    from otoscope.store.run import Run
 
 
 def record(
@@ -39,7 +40,7 @@ def record(
 ) -> None:
     """Run a network over sounds once and keep what its neurons do. A killed run continues with the same command."""
     from otoscope.record.config import RecordConfig
-    from otoscope.record.layers import resolve
+    from otoscope.record.plan import plan
     from otoscope.record.stage import record as run_stage
 
     clips = options.open_clips(data, folds, split, limit)
@@ -56,29 +57,30 @@ def record(
         seed=seed,
     )
     if dry_run:
-        names = [layer.name for layer in resolve(network, config.layers)]
-        print_json({"clips": len(clips), "layers": names, "out": out, "config": config.identity()})
+        planned = plan(network, clips, options.path(out), config)
+        print_json({"out": out, **plain(planned), "config": config.identity()})
         return
-    run = run_stage(network, clips, out, config)
-    neurons, table = run.neurons(), run.clips()
+    _show(run_stage(network, clips, options.path(out), config), json)
+
+
+def _show(run: Run, as_json: bool) -> None:
+    neurons, clips = run.neurons(), run.clips()
     result = {
         "run": run.root,
         "layers": len(run.layers),
         "neurons": neurons.height,
         "dead": int(neurons["dead"].sum()),
-        "clips": table.height,
-        "failed": int((table["status"] == "failed").sum()),
+        "clips": clips.height,
+        "failed": int((clips["status"] == "failed").sum()),
     }
-    if json:
+    if as_json:
         print_json(result)
-    else:
-        print_lines(
-            [
-                "{run}: {neurons} neurons in {layers} layers ({dead} dead), {clips} clips ({failed} failed)".format(
-                    **result
-                )
-            ]
-        )
+        return
+    inside = (
+        f"{counted(neurons.height, 'neuron')} in {counted(len(run.layers), 'layer')} ({result['dead']} dead)"
+    )
+    print_lines([f"{run.root}: {inside}, {counted(clips.height, 'clip')} ({result['failed']} failed)"])
+    print_lines(failures(clips))
 
 
 def _published(network: AudioModel, preset: str | None) -> dict[str, Any]:

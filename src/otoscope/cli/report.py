@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import print_json, print_lines
+from otoscope.cli.output import counted, print_json, print_lines
+
+if TYPE_CHECKING:
+    from otoscope.report.stage import ReportConfig
 
 
 def report(
@@ -26,6 +31,7 @@ def report(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Write report.html: self-contained, works offline and by keyboard."""
     from otoscope.report.stage import ReportConfig
@@ -40,12 +46,33 @@ def report(
         descriptions=descriptions,
         title=title,
     )
+    if dry_run:
+        print_json(_plan(run, config))
+        return
     result = write_report(run, config=config)
     if json:
         print_json(result)
         return
-    size = f"{result.size_bytes / 1e6:.1f} MB"
-    print_lines(
-        [f"{result.path}: {result.n_neurons} neurons, {result.n_clips_with_sound} clips to play, {size}"]
-    )
+    neurons, clips = counted(result.n_neurons, "neuron"), counted(result.n_clips_with_sound, "clip")
+    print_lines([f"{result.path}: {neurons}, {clips} to play, {result.size_bytes / 1e6:.1f} MB"])
     print_lines(result.notes)
+
+
+def _plan(run: str, config: ReportConfig) -> dict[str, Any]:
+    """Return what the page would be: made in a temporary folder, measured, and thrown away."""
+    from otoscope.report.stage import report as write_report
+
+    page = options.path(run) / "report.html"
+    with tempfile.TemporaryDirectory(prefix="otoscope-report-") as folder:
+        made = write_report(
+            run, config=config.model_copy(update={"plots": "none"}), out=Path(folder) / page.name
+        )
+    return {
+        "path": page,
+        "replaces": page.exists(),
+        "size_bytes": made.size_bytes,
+        "neurons": made.n_neurons,
+        "clips_with_sound": made.n_clips_with_sound,
+        "notes": made.notes,
+        "config": config.model_dump(mode="json"),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -41,9 +42,8 @@ def train(
     dry_run: options.DryRun = False,
 ) -> None:
     """Train a classifier. A killed training continues with the same command; --set option.width=16 reaches ARCH."""
-    from otoscope.models.train import TrainConfig
+    from otoscope.models.train import TrainConfig, plan
     from otoscope.models.train import train as run_training
-    from otoscope.store import manifest
 
     own, architecture = _apart(settings or [])
     config = options.configured(
@@ -61,19 +61,23 @@ def train(
     )
     clips = options.open_clips(data, folds, split, limit)
     if dry_run:
-        print_json(
-            {"architecture": arch, "clips": len(clips), "out": out, "config": config.model_dump(mode="json")}
-        )
+        print_json({"out": out, **plan(arch, clips, options.path(out), config, device=device)})
         return
     started = time.perf_counter()
-    model = run_training(arch, clips, out, config, device=device)
-    account = manifest.read(options.path(out) / "training.json")
-    if json:
+    model = run_training(arch, clips, options.path(out), config, device=device)
+    parameters = sum(one.numel() for one in model.parameters())
+    what = f"{out}: {arch} with {parameters} parameters, {time.perf_counter() - started:.0f} s"
+    _show(options.path(out), what, json)
+
+
+def _show(folder: Path, what: str, as_json: bool) -> None:
+    from otoscope.store import manifest
+
+    account = manifest.read(folder / "training.json")
+    if as_json:
         print_json(account)
         return
-    parameters = sum(one.numel() for one in model.parameters())
-    print_lines([f"{out}: {arch} with {parameters} parameters, {time.perf_counter() - started:.0f} s"])
-    print_lines(_lines(account))
+    print_lines([what, *_lines(account)])
 
 
 def _apart(settings: list[str]) -> tuple[list[str], dict[str, Any]]:

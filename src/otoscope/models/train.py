@@ -139,31 +139,19 @@ def train(
     Raises
     ------
     InputError
-        If the clips carry no single labels, or a part is empty; UnknownNameError for an unknown architecture,
-        option, label set, fold or split.
+        If the clips carry no single labels, a part is empty, or ``out`` is a file; UnknownNameError for an unknown
+        architecture, option, label set, fold or split.
     StageError
         If ``out`` holds another model or training.
     """
-    where = Path(out)
-    if where.exists() and not where.is_dir():
-        raise StageError(f"{where} is a file: choose a folder with --out")
-    build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
-    config = _with_recipe(TrainConfig.of(config), build)
-    _check_options(arch, build, config.options)
-    clips, device = clips_of(clips), checked_device(device)
+    where, clips, device = _folder(out), clips_of(clips), checked_device(device)
+    build, config = _asked(arch, TrainConfig.of(config))
     labels = _single(clips, config)
     source = start.open_start(arch, config.start_from, device) if config.start_from else None
     identity = _identity(arch, clips, config, labels, source)
-    if (where / folder.MANIFEST).is_file():
-        return _finished(where, identity, device)
-    parts = split_parts(
-        clips,
-        label_set=config.label_set,
-        test_folds=config.test_folds,
-        test_split=config.test_split,
-        valid=config.valid,
-        seed=config.seed,
-    )
+    if _is_finished(where, identity):
+        return folder.load(where, device)
+    parts = _parts(clips, config)
     with prepare(build, labels, clips, parts, config, device, source) as lesson:
         history = _fit(lesson, config, where / "fit", identity)
         test = _test(lesson.model.eval(), clips, parts, config, device)
@@ -172,6 +160,62 @@ def train(
     folder.save(lesson.model, where, training={key: account[key] for key in account if key != "history"})
     shutil.rmtree(where / "fit")
     return lesson.model
+
+
+def plan(
+    arch: str, clips: Clips, out: Path | str, config: TrainConfig | None = None, *, device: str = "cpu"
+) -> dict[str, Any]:
+    """Return what :func:`train` would do, JSON-able: its parts, classes, steps and config; nothing is written.
+
+    Parameters and errors are those of :func:`train`. ``state`` is ``new``, ``continues`` (from the last finished
+    epoch) or ``done``; ``steps`` are those of all epochs.
+    """
+    where = _folder(out)
+    _, config = _asked(arch, TrainConfig.of(config))
+    labels = _single(clips, config)
+    source = start.open_start(arch, config.start_from, device) if config.start_from else None
+    finished = _is_finished(where, _identity(arch, clips, config, labels, source))
+    parts = _parts(clips, config)
+    return {
+        "architecture": arch,
+        "clips": len(clips),
+        "classes": len(labels.classes),
+        "parts": {
+            "train": parts.train.size,
+            "valid": parts.valid.size,
+            "test": parts.test.size,
+            "unlabelled": parts.unlabelled,
+        },
+        "steps": config.epochs * -(-parts.train.size // config.batch_size),
+        "state": "done" if finished else "continues" if (where / "fit").is_dir() else "new",
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def _folder(out: Path | str) -> Path:
+    where = Path(out)
+    if where.exists() and not where.is_dir():
+        raise InputError(f"{where} is a file: choose a folder with --out")
+    return where
+
+
+def _asked(arch: str, config: TrainConfig) -> tuple[Any, TrainConfig]:
+    """Return what builds the architecture, and the config with its recipe."""
+    build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
+    config = _with_recipe(config, build)
+    _check_options(arch, build, config.options)
+    return build, config
+
+
+def _parts(clips: Clips, config: TrainConfig) -> Parts:
+    return split_parts(
+        clips,
+        label_set=config.label_set,
+        test_folds=config.test_folds,
+        test_split=config.test_split,
+        valid=config.valid,
+        seed=config.seed,
+    )
 
 
 def _identity(
@@ -256,7 +300,10 @@ def _single(clips: Clips, config: TrainConfig) -> LabelSet:
     return labels
 
 
-def _finished(where: Path, identity: dict[str, Any], device: str) -> AudioModel:
+def _is_finished(where: Path, identity: dict[str, Any]) -> bool:
+    """Return whether the folder holds this training, finished; another one raises."""
+    if not (where / folder.MANIFEST).is_file():
+        return False
     there = folder.read_manifest(where).get("training", {})
     changed = sorted(key for key in identity if there.get(key) != identity[key])
     if changed:
@@ -265,7 +312,7 @@ def _finished(where: Path, identity: dict[str, Any], device: str) -> AudioModel:
             "Give another --out, or remove the folder."
         )
     logger.info("%s is finished: nothing to do", where)
-    return folder.load(where, device)
+    return True
 
 
 def _account(

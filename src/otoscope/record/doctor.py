@@ -32,6 +32,7 @@ from otoscope.record.reduce import Wanted
 from otoscope.record.stimuli import Placed, place_layers
 
 CLIPS_TRIED = 32
+FAILURES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,40 @@ def examine(
     before = hash_weights(model)
     layers, left_out = probe(model, resolve(model, config.layers))
     hooked = _check_logits(model, layers, config)
-    tried = clips.select(limit=CLIPS_TRIED)
-    decoding = Decoding(model.sample_rate, config.channels, config.quality, model.clip_length)
-    started = time.perf_counter()
-    heard = list(batches(tried, decoding, batch_size=config.batch_size))
-    decode_s = time.perf_counter() - started
+    heard, n_tried, decode_s = _decoded(model, clips, config)
     return (
         _check_layers(layers, left_out),
         hooked,
         _check_weights(before, hash_weights(model)),
         _check_geometry(place_layers(model, layers), layers),
-        _check_sound(heard, len(tried), model),
+        _check_sound(heard, n_tried, model),
         _check_cost(model, clips, layers, config, heard, decode_s),
     )
+
+
+def cost(model: AudioModel, clips: Clips, layers: tuple[ProbedLayer, ...], config: RecordConfig) -> Check:
+    """Return the finding about time, disk and memory alone, from a few real clips.
+
+    Parameters
+    ----------
+    model : AudioModel
+        Given back as it was lent.
+    clips : Clips
+    layers : tuple of ProbedLayer
+        What will be recorded.
+    config : RecordConfig
+    """
+    heard, _, decode_s = _decoded(model, clips, config)
+    return _check_cost(model, clips, layers, config, heard, decode_s)
+
+
+def _decoded(model: AudioModel, clips: Clips, config: RecordConfig) -> tuple[list[Batch], int, float]:
+    """Return a few clips, spread over the table, as batches; how many; and the seconds that took."""
+    tried = clips.select(limit=CLIPS_TRIED)
+    decoding = Decoding(model.sample_rate, config.channels, config.quality, model.clip_length)
+    started = time.perf_counter()
+    heard = list(batches(tried, decoding, batch_size=config.batch_size))
+    return heard, len(tried), time.perf_counter() - started
 
 
 def _check_layers(layers: tuple[ProbedLayer, ...], left_out: dict[str, str]) -> Check:
@@ -161,7 +183,9 @@ def _check_geometry(placed: tuple[Placed, ...], layers: tuple[ProbedLayer, ...])
         )
         return Check("geometry", "warning", "; ".join(parts), figures)
     note = f"; {len(approximate)} inferred in proportion" if approximate else ""
-    return Check("geometry", "ok", f"clicks found in time in {timed} of {len(placed)} layers{note}", figures)
+    where = {0: "no layer has time", 1: "clicks found in time in the 1 layer that has time"}
+    found = where.get(timed, f"clicks found in time in all {timed} layers that have time")
+    return Check("geometry", "ok", f"{found}{note}", figures)
 
 
 def _number(value: float) -> float | None:
@@ -175,6 +199,7 @@ def _check_sound(heard: list[Batch], n_tried: int, model: AudioModel) -> Check:
     figures = {
         "tried": n_tried,
         "failed": len(failures),
+        "failures": [{"id": one.id, "reason": one.reason} for one in failures],
         "rates_hz": sorted({int(rate) for rate in rates}),
         "median_duration_s": float(np.median(durations)) if len(durations) else None,
         "model_rate_hz": model.sample_rate,
@@ -183,7 +208,10 @@ def _check_sound(heard: list[Batch], n_tried: int, model: AudioModel) -> Check:
     if len(failures) == n_tried:
         return Check("sound", "failed", f"no clip can be decoded: {failures[0].reason}", figures)
     if failures:
-        return Check("sound", "warning", f"{len(failures)} of {n_tried} clips cannot be decoded", figures)
+        shown = "; ".join(f"{one.id}: {one.reason}" for one in failures[:FAILURES_SHOWN])
+        more = " ..." if len(failures) > FAILURES_SHOWN else ""
+        text = f"{len(failures)} of {n_tried} clips cannot be decoded: {shown}{more}"
+        return Check("sound", "warning", text, figures)
     low = [rate for rate in figures["rates_hz"] if rate < model.sample_rate]  # type: ignore[attr-defined]
     if low:
         text = (
@@ -239,7 +267,7 @@ def _check_cost(
         "peak_memory_bytes": peak,
     }
     detail = (
-        f"about {per_clip * len(clips):.0f} s for {len(clips)} clips, {disk / 1e6:.0f} MB on disk before compression, "
+        f"about {per_clip * len(clips):.0f} s for {len(clips)} clip{'s' * (len(clips) != 1)}, {disk / 1e6:.0f} MB on disk before compression, "
         f"{peak / 1e6:.0f} MB of memory so far"
     )
     return Check("cost", "ok", detail, figures)

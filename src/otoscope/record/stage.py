@@ -92,7 +92,7 @@ def record(
         logger.warning("layer %s is left out: it %s", name, reason)
     identity = identify(model, clips, layers, config, Path(out))
     run = runs.create(Path(out), identity)
-    if runs.is_done(run, STAGE, VERSION, config.identity(), _inputs(identity)):
+    if runs.is_done(run, STAGE, VERSION, config.identity(), inputs_of(identity)):
         logger.info("%s is already recorded", run.root)
         return run
     started = time.perf_counter()
@@ -113,7 +113,7 @@ def record(
         "layers_left_out": left_out_layers,
     }
     outputs = [one for one in _OUTPUTS if (run.root / one).exists()]
-    runs.commit_stage(run, STAGE, VERSION, config.identity(), _inputs(identity), outputs, counted)
+    runs.commit_stage(run, STAGE, VERSION, config.identity(), inputs_of(identity), outputs, counted)
     shutil.rmtree(job.summaries)
     run.log(STAGE, seconds=time.perf_counter() - started, **counted)
     return run
@@ -148,5 +148,6 @@ def identify(
     }
 
 
-def _inputs(identity: dict[str, Any]) -> dict[str, str]:
+def inputs_of(identity: dict[str, Any]) -> dict[str, str]:
+    """Return what a recording reads, as its marker keeps it."""
     return {"model": identity["model"]["weights_hash"], "data": identity["data"]["hash"]}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from otoscope.errors import StageError, UnknownNameError
+from otoscope.errors import InputError, UnknownNameError
 from otoscope.store import manifest
 from otoscope.store.atomic import write_text
 from otoscope.store.run import Run, open_run
@@ -37,15 +37,10 @@ def export(run: Run | Path | str, out: Path | str, to: str = "parquet") -> list[
     ------
     UnknownNameError
         If the format is another.
-    StageError
-        If ``out`` lies inside the run.
+    InputError
+        If ``out`` lies inside the run, is a file, or holds something that is no export.
     """
-    if to not in WRITERS:
-        raise UnknownNameError.of("export format", to, WRITERS)
-    opened = run if isinstance(run, Run) else open_run(run)
-    folder = Path(out)
-    if folder.resolve().is_relative_to(opened.root.resolve()):
-        raise StageError(f"{folder} lies inside the run {opened.root}: choose a folder outside it")
+    opened, folder = _checked(run, out, to)
     written = [folder / "run.json"]
     manifest.write(written[0], opened.manifest)
     for name, table in _tables(opened):
@@ -53,6 +48,29 @@ def export(run: Run | Path | str, out: Path | str, to: str = "parquet") -> list[
         WRITERS[to](path, table)
         written.append(path)
     return written
+
+
+def plan(run: Run | Path | str, out: Path | str, to: str = "parquet") -> dict[str, int]:
+    """Return the files that :func:`export` would write and how many rows each holds; nothing is written."""
+    opened, folder = _checked(run, out, to)
+    return {str(folder / f"{name}.{to}"): table.height for name, table in _tables(opened)}
+
+
+def _checked(run: Run | Path | str, out: Path | str, to: str) -> tuple[Run, Path]:
+    if to not in WRITERS:
+        raise UnknownNameError.of("export format", to, WRITERS)
+    opened, folder = open_run(run), Path(out)
+    if folder.resolve().is_relative_to(opened.root.resolve()):
+        raise InputError(f"{folder} lies inside the run {opened.root}: choose a folder outside it")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: choose a folder")
+    if (folder / "stages").exists():
+        raise InputError(f"{folder} is a run itself: choose another folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").is_file():
+        raise InputError(
+            f"{folder} holds something that is no export of a run: choose an empty or a new folder"
+        )
+    return opened, folder
 
 
 def _tables(run: Run) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -231,21 +231,32 @@ def create(root: Path, identity: Mapping[str, Any]) -> Run:
     StoreError
         If the folder cannot be made.
     """
-    content = {"format_version": FORMAT_VERSION, **json.loads(canonical_json(dict(identity)))}
-    marker = root / "run.json"
-    if marker.is_file():
-        _same_identity(open_run(root), content)
-    elif root.is_dir() and any(root.iterdir()):
-        raise InputError(f"{root} is not empty and is not a run: choose another folder with --out")
-    elif root.exists() and not root.is_dir():
-        raise InputError(f"{root} is a file: choose another folder with --out")
-    else:
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot make {root}: {error.strerror}") from error
-        manifest.write(marker, content)
+    there = find(root, identity)
+    if there is not None:
+        return there
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make {root}: {error.strerror}") from error
+    manifest.write(root / "run.json", _content(identity))
     return Run(root)
+
+
+def find(root: Path, identity: Mapping[str, Any]) -> Run | None:
+    """Return the run with this identity at ``root``, None where nothing is; errors as :func:`create`."""
+    if (root / "run.json").is_file():
+        run = open_run(root)
+        _same_identity(run, _content(identity))
+        return run
+    if root.is_dir() and any(root.iterdir()):
+        raise InputError(f"{root} is not empty and is not a run: choose another folder with --out")
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file: choose another folder with --out")
+    return None
+
+
+def _content(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {"format_version": FORMAT_VERSION, **json.loads(canonical_json(dict(identity)))}
 
 
 def _same_identity(run: Run, content: dict[str, Any]) -> None:
@@ -344,6 +355,7 @@ __all__ = [
     "commit_stage",
     "create",
     "file_name",
+    "find",
     "hash8",
     "is_done",
     "open_run",

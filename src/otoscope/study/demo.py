@@ -21,6 +21,8 @@ from otoscope.study.dissect import dissect
 from otoscope.study.planted import planted
 
 CLASSIFIER, PLANTED = "classifier", "planted"
+NETWORKS = {CLASSIFIER: "demo:", PLANTED: "planted:"}
+"""Folder -> network that is dissected into it."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,13 @@ def demo(out: Path | str, *, n_sounds: int = 192, seed: int = 0) -> Demo:
     folder = Path(out)
     clips = open_data(f"sounds:{n_sounds}", seed=seed)
     classifier = dissect(
-        open_model("demo:"), clips, folder / CLASSIFIER, describing=DescribeConfig(concepts="acoustic+sounds")
+        open_model(NETWORKS[CLASSIFIER]),
+        clips,
+        folder / CLASSIFIER,
+        describing=DescribeConfig(concepts="acoustic+sounds"),
     )
     truth = dissect(
-        open_model("planted:"), clips, folder / PLANTED, describing=DescribeConfig(concepts="acoustic")
+        open_model(NETWORKS[PLANTED]), clips, folder / PLANTED, describing=DescribeConfig(concepts="acoustic")
     )
     found = planted(truth)
     seconds = time.perf_counter() - started
