@@ -82,7 +82,7 @@ def test_a_class_twice() -> None:
 
 def test_duplicate_ids() -> None:
     with pytest.raises(
-        DataLayoutError, match=r"the same clip twice: id '1.wav' stands in rows 0, 2 \(1 ids are repeated\)"
+        DataLayoutError, match=r"the same clip twice: id '1.wav' stands in rows 0, 2 \(1 id is repeated\)"
     ):
         made(path=["1.wav", "2.wav", "1.wav"])
 

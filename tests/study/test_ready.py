@@ -46,7 +46,7 @@ def test_settings_of_describing(setting: tuple[str, str], tmp_path: Path) -> Non
 
 def test_what_a_file_of_captions_misses_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("id,text\nnobody.wav,a sound\n")
-    with pytest.raises(InputError, match=r"has 1 captions?, none for a clip of sounds:3"):
+    with pytest.raises(InputError, match=r"has 1 caption, none for a clip of sounds:3"):
         dissect(
             open_model("demo:"),
             open_data("sounds:3"),

@@ -108,8 +108,9 @@ class FileCaptioner:
         """Return what :meth:`_matched` does; where no clip is named the error shows both spellings."""
         found, unknown = self._matched(clips)
         if not found:
+            count = "1 caption" if len(self.entries) == 1 else f"{len(self.entries)} captions"
             raise InputError(
-                f"{self.path} has {len(self.entries)} captions, none for a clip of {clips.spec}: it names "
+                f"{self.path} has {count}, none for a clip of {clips.spec}: it names "
                 f"{self.entries[0][0]!r}, the clips have ids like {clips.table['id'][0]!r}"
             )
         return found, unknown

@@ -135,8 +135,9 @@ def _refuse_duplicates(table: pl.DataFrame, spec: str) -> None:
     if twice.height:
         first = twice["id"][0]
         rows = twice.filter(pl.col("id") == first)["row"].to_list()[:5]
+        n = twice["id"].n_unique()
         raise DataLayoutError(
             f"{spec} names the same clip twice: id {first!r} stands in rows {', '.join(map(str, rows))} "
-            f"({twice['id'].n_unique()} ids are repeated). Ids must be unique: remove the repeated rows, "
+            f"({'1 id is' if n == 1 else f'{n} ids are'} repeated). Ids must be unique: remove the repeated rows, "
             f"or give segments of one file different start_s and end_s."
         )

@@ -131,11 +131,18 @@ def size_notes(dropped: Dropped, full_ranks: int, limit_bytes: int) -> tuple[str
     limit = f"to keep the page below {limit_bytes / 1e6:g} MB"
     notes = []
     if dropped.n_neurons:
-        notes.append(f"{dropped.n_neurons:,} neurons with the weakest descriptions are not listed, {limit}.")
+        which = _are(dropped.n_neurons, "neuron", " with the weakest descriptions")
+        notes.append(f"{which} not listed, {limit}.")
     if dropped.n_ranks:
-        notes.append(f"The lowest {dropped.n_ranks} ranks of clips of each neuron are not shown, {limit}.")
+        ranks = (
+            "rank of clips of each neuron is"
+            if dropped.n_ranks == 1
+            else (f"{dropped.n_ranks} ranks of clips of each neuron are")
+        )
+        notes.append(f"The lowest {ranks} not shown, {limit}.")
     if dropped.n_others:
-        notes.append(f"{dropped.n_others:,} descriptions by further methods are not shown, {limit}.")
+        which = _are(dropped.n_others, "description", " by further methods")
+        notes.append(f"{which} not shown, {limit}.")
     if dropped.bitrate_kbps:
         notes.append(
             f"Sounds are MP3 of {dropped.bitrate_kbps} kbit/s, {limit}; the run folder keeps them in better quality."
@@ -146,7 +153,13 @@ def size_notes(dropped: Dropped, full_ranks: int, limit_bytes: int) -> tuple[str
             if full_ranks
             else "rank 1 is not complete either"
         )
-        notes.append(f"{dropped.n_sounds:,} clips of the lowest ranks are without sound, {limit}; {kept}.")
+        which = _are(dropped.n_sounds, "clip", " of the lowest ranks")
+        notes.append(f"{which} without sound, {limit}; {kept}.")
     if dropped.n_pictures:
-        notes.append(f"{dropped.n_pictures:,} clips of the lowest ranks are without picture, {limit}.")
+        which = _are(dropped.n_pictures, "clip", " of the lowest ranks")
+        notes.append(f"{which} without picture, {limit}.")
     return tuple(notes)
+
+
+def _are(n: int, noun: str, which: str) -> str:
+    return f"1 {noun}{which} is" if n == 1 else f"{n:,} {noun}s{which} are"
