@@ -103,6 +103,8 @@ def test_sounds_that_moved(copy: Path, sounds: Path, capsys: pytest.CaptureFixtu
     assert run(["caption", str(copy), *data]) == 0
     assert "acoustic-" in capsys.readouterr().out
     assert run(["describe", str(copy), "--captions", "acoustic", "--concepts", "labels", *data]) == 0
+    assert run(["study", "last-layer", str(copy)]) == 2
+    assert "unknown concept 'pure tone'" in capsys.readouterr().err, "the sounds themselves are not asked for"
     record = ["record", "demo:", *data, "--layers", "blocks.0,logits", "--out", str(copy)]
     assert run(record) == 0, capsys.readouterr().err
     assert run(["caption", str(copy), "--data", "sounds:12"]) == 2

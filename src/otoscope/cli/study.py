@@ -55,7 +55,7 @@ def last_layer(
     from otoscope.study.last_layer import last_layer as measure
 
     opened = open_run(run)
-    clips = reopen(opened)
+    clips = reopen(opened, heard=False)
     found = measure(opened, clips, captions=captions, encoders=encoder or ("lexical",), concepts=concepts)
     if json:
         print_json(found)
@@ -110,7 +110,7 @@ def words(
     descriptions: Annotated[
         str, typer.Option(help="table of open concepts, or the beginning of its name")
     ] = "open",
-    show: Annotated[int, typer.Option(help="print so many words")] = 10,
+    show: options.Show = 10,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
