@@ -179,7 +179,7 @@ def test_some_neurons_only(run: Run) -> None:
 
 
 def test_unknown_options_are_refused() -> None:
-    with pytest.raises(ValueError, match="Extra inputs"):
+    with pytest.raises(ValueError, match=r"unknown summary setting 'thresold'. Did you mean 'threshold'"):
         SummaryConfig(thresold=0.5)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from otoscope.language.concepts import ConceptSet, concept_set
 from otoscope.language.encoder import SoundEncoder, TextEncoder, TextSoundEncoder, remember
+from otoscope.models.device import checked_device
 from otoscope.registry import lookup
 
 TEXT_ENCODERS: dict[str, str] = {
@@ -56,8 +57,6 @@ def text_encoder(spec: str = "lexical", device: str = "cpu") -> TextEncoder:
     >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
     True
     """
-    from otoscope.models.device import checked_device
-
     scheme, _, rest = spec.partition(":")
     load = lookup(TEXT_ENCODERS, scheme, room="language", kind="text encoder")
     encoder: TextEncoder = load(rest, device=checked_device(device))
@@ -83,8 +82,6 @@ def text_sound_encoder(spec: str, device: str = "cpu") -> TextSoundEncoder:
     MissingExtraError
         If the model's package is not installed.
     """
-    from otoscope.models.device import checked_device
-
     scheme, _, rest = spec.partition(":")
     load = lookup(TEXT_SOUND_ENCODERS, scheme, room="text_sound", kind="encoder of texts and sounds")
     encoder: TextSoundEncoder = load(rest, device=checked_device(device))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otoscope.errors import InputError
+from otoscope.models.device import checked_device
 from otoscope.models.published import import_weights as import_weights
 from otoscope.registry import lookup, split_spec
 
@@ -58,8 +59,6 @@ def open_model(spec: str, device: str = "cpu") -> AudioModel:
     ModelError, FormatError
         If the model cannot be built or read.
     """
-    from otoscope.models.device import checked_device
-
     if not isinstance(spec, str):
         raise InputError(f"MODEL is a text such as 'demo:' or a folder, got a {type(spec).__name__}")
     scheme, rest = split_spec(spec)

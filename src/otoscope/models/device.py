@@ -1,10 +1,11 @@
-"""Can torch compute here, on the device that was asked for? Asked before anything is loaded onto it."""
+"""Can torch compute here, on the device that was asked for? Asked before anything is loaded onto it.
+
+torch is imported when it is asked: rooms that only name a device stay light.
+"""
 
 from __future__ import annotations
 
 import re
-
-import torch
 
 from otoscope.errors import InputError
 
@@ -27,6 +28,8 @@ def checked_device(name: str) -> str:
     >>> checked_device("cpu")
     'cpu'
     """
+    import torch
+
     if not isinstance(name, str):
         raise InputError(f"a device is a text such as 'cpu', got {type(name).__name__} {name!r}")
     try:
@@ -45,5 +48,7 @@ def checked_device(name: str) -> str:
 
 def usable() -> tuple[str, ...]:
     """Return the devices of this machine that torch can use, ``cpu`` first."""
+    import torch
+
     cards = [f"cuda:{at}" for at in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return ("cpu", *cards, *(["mps"] if torch.backends.mps.is_available() else []))
