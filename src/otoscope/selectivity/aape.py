@@ -1,0 +1,70 @@
+"""Activation-probability entropy as a selector: few classes, whichever they are.
+
+Definition: effect = 1 - H / log C, with H the entropy of :mod:`otoscope.selectivity.entropy` and C the number of
+classes observed: 0 for a neuron that fires equally for all classes, 1 for one that fires for one class only. It names
+no class; classes are those whose activation probability exceeds the bar, the 95th percentile of all probabilities of all neurons
+and classes. A dead neuron has no effect.
+
+The published rule keeps the ``top_rate`` of lowest entropy. The default rule asks instead whether permuted labels give
+so low an entropy: rarely firing neurons have low entropies by chance, and are judged against their own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.selectivity import entropy
+from otoscope.selectivity.mutual_information import features
+from otoscope.selectivity.selector import Bools, Choice, RuleOptions, Selector, Sums, numbers
+
+
+def effect(sums: Sums) -> Tensor:
+    """Return 1 - H / log C, ``(..., 1, neuron)``; NaN for a dead neuron."""
+    p = torch.where(sums.observations > 0, sums.features[0].double() / sums.observations.double(), 0)
+    q = p / p.sum(dim=-2, keepdim=True)
+    height = -torch.special.xlogy(q, q).sum(dim=-2, keepdim=True)
+    n_classes = (sums.observations > 0).sum(dim=-2, keepdim=True)
+    found: Tensor = 1 - height / torch.log(n_classes.to(height.dtype))
+    return found
+
+
+def classes_of(sums: Sums) -> Bools:
+    """Return which probabilities exceed the bar ``(class, neuron)``."""
+    p = _probabilities(sums)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((p > entropy.kth_smallest(p[~np.isnan(p)], 0.95)).T)
+
+
+def published(sums: Sums, found: NDArray[np.float64], options: RuleOptions) -> Choice:
+    """Return the neurons of :func:`otoscope.selectivity.entropy.choose`."""
+    choice = entropy.choose(_probabilities(sums), options.top_rate, options.eligibility)
+    highest = choice.entropy[choice.selected].max(initial=-np.inf)
+    thresholds = {
+        "bar": choice.bar,
+        "entropy_cut": float(highest) if np.isfinite(highest) else float("nan"),
+        "n_asked": choice.n_asked,
+        "n_eligible": int(choice.eligible.sum()),
+    }
+    return Choice(choice.selected, choice.assigned.T, thresholds)
+
+
+def _probabilities(sums: Sums) -> NDArray[np.float32]:
+    """Return activation probabilities ``(neuron, class)``, NaN for a class never observed."""
+    counts, n = numbers(sums.features[0]).T, numbers(sums.observations).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = counts.astype(np.float32) / n.astype(np.float32)
+    return np.where(n > 0, p, np.float32(np.nan)).astype(np.float32)
+
+
+SELECTOR = Selector(
+    "entropy",
+    features,
+    effect,
+    min_effect=0.05,
+    published=published,
+    classes_of=classes_of,
+    activations=False,
+)

@@ -1,0 +1,182 @@
+"""Which clips belong to which class? The label sets of a run as weights, single, combined or derived.
+
+A *task* is named by its label set (``digit``), by several joined with ``+`` (``digit+speaker``: every combination
+that occurs is a class), or by the name of a map from a label set to coarser classes (``octave`` of ``note``). Clips
+that failed, or carry no label of the task, are left out.
+
+Where clips carry several labels (``multi``): ``refuse`` raises, because events that sound together confound each
+other; ``split`` gives each of a clip's n labels a weight of 1/n; ``every`` counts the clip whole for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from otoscope.errors import EmptyDataError, InputError, UnknownNameError
+from otoscope.store.run import Run
+
+Multi = Literal["refuse", "split", "every"]
+JOINT, JOINED = "+", " / "
+Maps = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """A task: clips, classes, and who belongs where.
+
+    Attributes
+    ----------
+    task : str
+    classes : tuple of str
+    rows : array of int64 (clip,)
+        Rows of the run.
+    weights : array of float32 (clip, class)
+        Membership: 0 or 1, fractions only where ``multi`` splits.
+    groups : array (clip,)
+        What is exchanged whole.
+    strata : array (clip,) or None
+        Groups change places only within these.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    groups: NDArray[np.str_]
+    strata: NDArray[np.str_] | None = None
+
+    def taken(self, clips: NDArray[np.int64]) -> Labelling:
+        """Return the task on some of its clips; classes stay."""
+        strata = None if self.strata is None else self.strata[clips]
+        return Labelling(
+            self.task, self.classes, self.rows[clips], self.weights[clips], self.groups[clips], strata
+        )
+
+
+def label(
+    run: Run,
+    task: str,
+    *,
+    multi: Multi = "refuse",
+    maps: Maps | None = None,
+    group: str = "group",
+    strata: str | None = None,
+) -> Labelling:
+    """Return the task's labelling of the run's usable clips.
+
+    Parameters
+    ----------
+    run : Run
+    task : str
+        See the module.
+    multi : {"refuse", "split", "every"}
+    maps : mapping
+        ``{"octave=note": {"60": "4", ...}}``: a new label set from another; values not named are left out.
+    group : str
+        Column of ``clips.parquet`` that is exchanged whole; ``row``: every clip alone.
+    strata : str or None
+        Column within which groups change places.
+
+    Raises
+    ------
+    UnknownNameError
+        If a label set or column does not exist.
+    InputError
+        If clips carry several labels and ``multi`` refuses, or the task has fewer than two classes.
+    EmptyDataError
+        If no clip is labelled.
+    """
+    table = run.clips().filter(pl.col("status") == "ok")
+    parts = [_members(run, table, one, multi, maps or {}) for one in task.split(JOINT)]
+    classes, weights = parts[0] if len(parts) == 1 else _combined(task, parts)
+    kept = np.flatnonzero(weights.sum(axis=1) > 0)
+    if not len(kept):
+        raise EmptyDataError(f"no clip of {run.root} carries a label of {task!r}")
+    if len(classes) < 2:
+        raise InputError(f"{task!r} has one class, {classes[0]!r}: nothing can be selective for it")
+    return Labelling(
+        task,
+        classes,
+        table["row"].to_numpy()[kept].astype(np.int64),
+        weights[kept],
+        _column(table, group, "group")[kept],
+        None if strata is None else _column(table, strata, "strata")[kept],
+    )
+
+
+def tasks(run: Run) -> tuple[str, ...]:
+    """Return the names of the run's label sets, the primary one first."""
+    return tuple(one["name"] for one in run.manifest["data"]["label_sets"])
+
+
+Members = tuple[tuple[str, ...], NDArray[np.float32]]
+
+
+def _members(run: Run, table: pl.DataFrame, name: str, multi: Multi, maps: Maps) -> Members:
+    for key, mapping in maps.items():
+        made, _, source = key.partition("=")
+        if made == name:
+            return _mapped(_members(run, table, source, multi, {}), name, mapping)
+    sets = {one["name"]: one for one in run.manifest["data"]["label_sets"]}
+    if name not in sets:
+        raise UnknownNameError.of("label set", name, [*sets, *(key.partition("=")[0] for key in maps)])
+    classes = tuple(sets[name]["classes"])
+    carried = [_several(one) for one in table[name].to_list()]
+    if multi == "refuse" and any(len(one) > 1 for one in carried):
+        raise InputError(
+            f"clips carry several labels of {name!r}: what sounds together confounds each other's neurons. Set multi "
+            "to 'split' (a weight of 1/n for each of n labels) or 'every' (counted whole for each)"
+        )
+    return classes, _weights(carried, classes, split=multi == "split")
+
+
+def _several(value: object) -> list[str]:
+    if value is None:
+        return []
+    return [str(one) for one in value] if isinstance(value, (list, tuple, pl.Series)) else [str(value)]
+
+
+def _weights(carried: Sequence[Sequence[str]], classes: Sequence[str], *, split: bool) -> NDArray[np.float32]:
+    index = {one: place for place, one in enumerate(classes)}
+    weights = np.zeros((len(carried), len(classes)), dtype=np.float32)
+    for row, names in enumerate(carried):
+        places = [index[one] for one in set(names)]
+        weights[row, places] = 1 / len(places) if split and places else 1
+    return weights
+
+
+def _mapped(members: Members, name: str, mapping: Mapping[str, str]) -> Members:
+    classes, weights = members
+    unknown = [one for one in mapping if one not in classes]
+    if unknown:
+        raise UnknownNameError.of(f"class that {name!r} is made of", unknown[0], classes)
+    made = tuple(dict.fromkeys(mapping.values()))
+    to = np.zeros((len(classes), len(made)), dtype=np.float32)
+    for one, target in mapping.items():
+        to[classes.index(one), made.index(target)] = 1
+    return made, np.minimum(weights @ to, 1)
+
+
+def _combined(task: str, parts: Sequence[Members]) -> Members:
+    """Return the combinations that occur; each part must give every clip at most one class."""
+    if any((weights > 0).sum(axis=1).max(initial=0) > 1 for _, weights in parts):
+        raise InputError(f"{task!r} combines label sets, so each of them must give a clip one label only")
+    labelled = np.all([weights.sum(axis=1) > 0 for _, weights in parts], axis=0)
+    codes = np.stack([weights.argmax(axis=1) for _, weights in parts], axis=1)
+    kinds, which = np.unique(codes[labelled], axis=0, return_inverse=True)
+    names = tuple(JOINED.join(part[0][code] for part, code in zip(parts, kind)) for kind in kinds)
+    weights = np.zeros((len(codes), len(names)), dtype=np.float32)
+    weights[np.flatnonzero(labelled), which.reshape(-1)] = 1
+    return names, weights
+
+
+def _column(table: pl.DataFrame, name: str, role: str) -> NDArray[np.str_]:
+    if name not in table.columns:
+        raise UnknownNameError.of(f"{role} column", name, table.columns)
+    return np.array([str(one) for one in table[name].to_list()])

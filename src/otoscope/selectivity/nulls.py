@@ -1,0 +1,241 @@
+"""How selective would each neuron be if the labels had nothing to do with it? Permuted labels, layer by layer.
+
+Definition. Labels are dealt out anew B times over the units that carry them (:mod:`otoscope.selectivity.units`). For a
+neuron with effects e[c] and permuted effects e_b[c],
+
+- z[c] = (e[c] - centre[c]) / spread[c], centre and spread over the true deal and the B others together, so that small
+  classes, whose effects vary more, do not win by that;
+- T = max over classes of z[c]: the *best of the classes*, observed T_0 and permuted T_1 .. T_B;
+- p[c] = how often chance's best reaches z[c]: from the neuron's own permutations (``counted``, at least 1 / (B + 1)),
+  from a fitted tail of them (``tail``), or from those of all neurons of the layer (``pooled``: T standardised by the
+  neuron's own mean and spread over all B + 1 deals; at least 1 / (neurons x B + 1)).
+
+p is never below the smallest that the deals allow (:func:`otoscope.selectivity.units.attainable`); where that exceeds
+the level, a task is *not testable* and nothing is selected.
+
+Cost: one product (permutations x classes, units) x (units, neurons) in blocks of columns, 2 x B x C x units x neurons
+operations; memory does not grow with the network.
+
+Reference: P. Westfall, S. Young, "Resampling-Based Multiple Testing", 1993, chapter 2 (maxT within a neuron); pooling
+and tails as in :mod:`otoscope.metrics.multiple_testing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.errors import UnknownNameError
+from otoscope.metrics.multiple_testing import tail_p
+from otoscope.selectivity.firing import Layer
+from otoscope.selectivity.selector import Selector, Sums, numbers
+from otoscope.selectivity.units import Deals, Units
+
+NULLS = ("pooled", "tail", "counted")
+READ_WIDTH = 1024
+"""Neurons read from the disk at a time: a chunk of the recorder's arrays."""
+_CELLS = 2**24
+"""Permuted effects held at a time."""
+_SLACK = 1e-4
+"""In spreads: equal statistics may differ by rounding, and then count as equal."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """A block of a layer's neurons, summed over units.
+
+    Attributes
+    ----------
+    columns : slice
+        Which neurons.
+    table : Tensor (feature, unit, neuron)
+    clips, observations : Tensor (unit, 1)
+    """
+
+    columns: slice
+    table: Tensor
+    clips: Tensor
+    observations: Tensor
+
+
+def read(layer: Layer, selector: Selector, units: Units) -> Iterator[Features]:
+    """Yield the layer's features, block of columns by block."""
+    width = layer.n_neurons if selector.whole_layer else READ_WIDTH
+    clips = torch.from_numpy(units.clips[:, None])
+    for columns in layer.columns(width):
+        block = layer.read(columns)
+        table = torch.from_numpy(np.ascontiguousarray(selector.features(block, units)))
+        yield Features(columns, table, clips, torch.from_numpy(units.sum(block.observations[:, None])))
+
+
+def sums_of(features: Features, members: Tensor, columns: slice = slice(None)) -> Sums:
+    """Return the features summed over the classes of dealt memberships ``(permutation, class, unit)``."""
+    table = features.table[..., columns].to(members.dtype)
+    flat = members.reshape(-1, members.shape[-1])
+    found = torch.stack([flat @ one for one in table])
+    shape = (len(table), *members.shape[:2], found.shape[-1])
+    return Sums(
+        found.reshape(shape),
+        table.sum(dim=1),
+        members @ features.clips.to(members.dtype),
+        members @ features.observations.to(members.dtype),
+        float(features.clips.sum()),
+        float(features.observations.double().sum()),
+    )
+
+
+def class_sums(layer: Layer, selector: Selector, units: Units, deals: Deals, dtype: torch.dtype) -> Sums:
+    """Return the sums of a whole layer for a few deals: ``(feature, permutation, class, neuron)``."""
+    members = torch.cat([one for _, one in deals.stacks()]).to(dtype)
+    parts = [sums_of(one, members) for one in read(layer, selector, units)]
+    return replace(
+        parts[0],
+        features=torch.cat([one.features for one in parts], dim=-1),
+        over_all=torch.cat([one.over_all for one in parts], dim=-1),
+    )
+
+
+def across(layers: list[Sums], deal: int = 0) -> Sums:
+    """Return one deal's sums of all layers as one table; observations become ``(class, neuron)``, as layers differ."""
+    widths = [one.features.shape[-1] for one in layers]
+    seen = [one.observations[deal].expand(-1, width) for one, width in zip(layers, widths)]
+    return replace(
+        layers[0],
+        features=torch.cat([one.features[:, deal] for one in layers], dim=-1),
+        over_all=torch.cat([one.over_all for one in layers], dim=-1),
+        clips=layers[0].clips[deal],
+        observations=torch.cat(seen, dim=-1),
+    )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What chance gives a layer's neurons.
+
+    Attributes
+    ----------
+    centre, spread : array of float64 (class, neuron)
+        Of the effects over all deals.
+    best : array of float32 (1 + permutation, neuron)
+        T of the true deal, then of the permutations; NaN for a neuron without an effect.
+    kind : {"pooled", "tail", "counted"}
+    """
+
+    centre: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    best: NDArray[np.float32]
+    kind: str = "pooled"
+
+    def __post_init__(self) -> None:
+        if self.kind not in NULLS:
+            raise UnknownNameError.of("null", self.kind, NULLS)
+
+    def z(self, effect: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return standardised effects ``(class, neuron)``; NaN where there is no effect."""
+        flat = ~(self.spread > 0)
+        z = (effect - self.centre) / np.where(flat, 1, self.spread)
+        return np.where(np.isnan(effect), np.nan, np.where(flat, 0, z))
+
+    def p(self, effect: NDArray[np.float64], most: float = 1.0) -> NDArray[np.float64]:
+        """Return p of effects ``(class, neuron)``: how often chance's best class reaches each.
+
+        Parameters
+        ----------
+        effect : array (class, neuron)
+        most : float
+            Classes after the first whose p all exceed this are not looked at: they get 1.
+
+        Returns
+        -------
+        array (class, neuron)
+            In (0, 1], NaN where there is no effect.
+        """
+        z = self.z(effect)
+        order = np.argsort(-np.nan_to_num(z, nan=-np.inf), axis=0, kind="stable")
+        found = np.where(np.isnan(z), np.nan, 1.0)
+        for rank in order:
+            row = np.take_along_axis(z, rank[None], axis=0)[0]
+            p = self._p(row)
+            np.put_along_axis(found, rank[None], p[None], axis=0)
+            if not (p <= most).any():
+                break
+        return found
+
+    def _p(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        permuted = self.best[1:]
+        reached = z - _SLACK
+        if self.kind == "counted":
+            p = (1 + (permuted >= reached).sum(axis=0)) / (len(permuted) + 1)
+        elif self.kind == "tail":
+            p = tail_p(reached, permuted.astype(np.float64))
+        else:
+            centre, spread, pool = self._pool
+            t = (reached - centre) / np.where(spread > 0, spread, 1)
+            p = (len(pool) - np.searchsorted(pool, t, side="left") + 1) / (len(pool) + 1)
+            p = np.where(spread > 0, p, 1.0)
+        return np.where(np.isnan(z), np.nan, p)
+
+    @cached_property
+    def _pool(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+        centre, spread = self.best.mean(axis=0, dtype=np.float64), self.best.std(axis=0, dtype=np.float64)
+        used = spread > 0  # NaN and constant neurons are not
+        pool = (self.best[1:, used] - centre[used]) / spread[used]
+        return centre, spread, np.sort(pool.astype(np.float32), axis=None)
+
+
+def reference(
+    layer: Layer, selector: Selector, units: Units, true: Deals, permuted: Deals, kind: str = "pooled"
+) -> Reference:
+    """Return what chance gives the layer's neurons.
+
+    Parameters
+    ----------
+    layer : Layer
+    selector : Selector
+    units : Units
+    true, permuted : Deals
+        The true membership and its permutations.
+    kind : {"pooled", "tail", "counted"}
+        Where p comes from.
+    """
+    rows = 1 if selector.classes_of else permuted.weights.shape[1]
+    centre = np.empty((rows, layer.n_neurons))
+    spread, best = np.empty_like(centre), np.empty((permuted.n + 1, layer.n_neurons), dtype=np.float32)
+    width = max(8, _CELLS // ((permuted.n + 1) * permuted.weights.shape[1]))
+    for features in read(layer, selector, units):
+        held = features.table.shape[-1]
+        for start in range(0, held, width):
+            part = slice(start, min(start + width, held))
+            place = slice(features.columns.start + part.start, features.columns.start + part.stop)
+            found = _effects(features, selector, (true, permuted), part)
+            centre[:, place], spread[:, place], best[:, place] = _standardised(found)
+    return Reference(centre, spread, best, kind)
+
+
+def _effects(features: Features, selector: Selector, deals: tuple[Deals, ...], columns: slice) -> Tensor:
+    """Return the effects of all deals ``(deal, class, neuron)``."""
+    return torch.cat(
+        [selector.effect(sums_of(features, members, columns)) for one in deals for _, members in one.stacks()]
+    )
+
+
+def _standardised(
+    effects: Tensor,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
+    """Return centre and spread ``(class, neuron)``, and the best standardised effect ``(deal, neuron)``."""
+    known = ~effects.isnan()
+    n = known.sum(dim=0).clamp_min(1)
+    effects = torch.where(known, effects, 0)
+    centre = effects.sum(dim=0) / n
+    deviation = torch.where(known, effects - centre, 0)
+    spread = ((deviation**2).sum(dim=0) / n).sqrt()
+    spread = torch.where(spread > 1e-6 * centre.abs().clamp_min(1e-6), spread, 0)
+    deviation /= torch.where(spread > 0, spread, torch.inf)
+    best = deviation.masked_fill_(~known, -torch.inf).amax(dim=1)
+    return numbers(centre), numbers(spread), best.masked_fill_(best.isinf(), torch.nan).float().numpy()

@@ -1,0 +1,135 @@
+"""The select stage: which neurons of a recorded run belong to which class, beside what chance would have selected.
+
+Leaves ``selectivity/<method>-<hash8>/`` with a table a question, see :mod:`otoscope.selectivity.tables`, the marker
+``stages/select-<method>-<hash8>.json``, and ``stages/select.json`` that names the one asked for last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from otoscope.errors import StageError, UnknownNameError
+from otoscope.selectivity import tables as made
+from otoscope.selectivity.config import SelectConfig
+from otoscope.selectivity.firing import from_run
+from otoscope.selectivity.labels import Labelling, label, tasks
+from otoscope.selectivity.measure import Measured, again, measure, selector_of, stability
+from otoscope.store import run as runs
+from otoscope.store import tables
+from otoscope.store.run import Run, open_run
+
+STAGE, KIND, VERSION = "select", "selectivity", 1
+
+
+def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | None = None) -> str:
+    """Write which neurons of the run belong to which class, and return the name of the tables.
+
+    Parameters
+    ----------
+    run : Run or path
+        A recorded run with counts.
+    config : SelectConfig or dict, optional
+        Options; the defaults where not given.
+
+    Returns
+    -------
+    str
+        ``<method>-<hash8>``, for :func:`load`.
+
+    Raises
+    ------
+    UnknownNameError
+        If a label set, layer, column or method is unknown.
+    InputError
+        If clips carry several labels and ``multi`` refuses them, or a task has fewer than two classes.
+    StageError
+        If the run was not recorded, or without what the method needs.
+    """
+    opened, chosen = open_run(run.root if isinstance(run, Run) else run), SelectConfig.of(config)
+    inputs = {"record": (runs.read_stage(opened, "record") or {}).get("hash")}
+    name = f"{chosen.method}-{runs.hash8([VERSION, chosen.identity(), inputs])}"
+    outputs, marker = [f"{KIND}/{name}/{one}.parquet" for one in made.NAMES], f"{STAGE}-{name}"
+    if not runs.is_done(opened, marker, VERSION, chosen.identity(), inputs):
+        started = time.perf_counter()
+        found = _tables(opened, chosen)
+        for output, one in zip(outputs, made.NAMES):
+            tables.write(opened.root / output, found[one])
+        notes = made.notes(found)
+        runs.commit_stage(opened, marker, VERSION, chosen.identity(), inputs, outputs, notes)
+        opened.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
+    runs.commit_stage(opened, STAGE, VERSION, {"name": name}, inputs, outputs)
+    return name
+
+
+def load(run: Run, name: str | None = None) -> tuple[str, dict[str, pl.DataFrame]]:
+    """Return a selection's name and its tables by name.
+
+    Parameters
+    ----------
+    run : Run
+    name : str or None
+        Its name or the beginning of one; None: the one asked for last.
+
+    Raises
+    ------
+    StageError
+        If the run holds none.
+    UnknownNameError
+        If the name fits none, or more than one.
+    """
+    known = sorted(one.name for one in (run.root / KIND).glob("*") if one.is_dir())
+    if not known:
+        raise StageError(f"{run.root} holds no selection yet: otoscope select {run.root} writes one")
+    asked = name or (runs.read_stage(run, STAGE) or {}).get("config", {}).get("name", "")
+    fits = [one for one in known if one == asked] or [one for one in known if one.startswith(asked)]
+    if len(fits) != 1:
+        raise UnknownNameError.of("selection", asked or "(none named)", known)
+    return fits[0], {one: tables.read(run.root / KIND / fits[0] / f"{one}.parquet") for one in made.NAMES}
+
+
+def config_of(run: Run, name: str) -> SelectConfig:
+    """Return the options that a selection was made with."""
+    marker = runs.read_stage(run, f"{STAGE}-{name}")
+    if marker is None:
+        raise StageError(
+            f"{run.root} does not say how {name} was made: there is no stages/{STAGE}-{name}.json"
+        )
+    return SelectConfig.model_validate({**marker["config"], "labels": tuple(marker["config"]["labels"])})
+
+
+def labelling(run: Run, task: str, config: SelectConfig) -> Labelling:
+    """Return a task's labelling of the run by the options of a selection."""
+    return label(run, task, multi=config.multi, maps=config.maps, group=config.group, strata=config.strata)
+
+
+def measured(run: Run, task: Labelling, config: SelectConfig) -> Measured:
+    """Return a task of the run, measured."""
+    heard = config.value == "activation" and selector_of(config).activations
+    layers = from_run(run, task.rows, layers=_layers(run, config), unit=config.unit, activations=heard)
+    return measure(layers, task, config)
+
+
+def _layers(run: Run, config: SelectConfig) -> list[str]:
+    """Return the recorded layers that names and globs fit, in forward order."""
+    known = [one.name for one in run.layers]
+    for asked in config.layers:
+        if not any(one == asked or fnmatchcase(one, asked) for one in known):
+            raise UnknownNameError.of("layer", asked, known)
+    return [one for one in known if any(one == a or fnmatchcase(one, a) for a in config.layers or ("*",))]
+
+
+def _tables(run: Run, config: SelectConfig) -> dict[str, pl.DataFrame]:
+    parts: list[dict[str, pl.DataFrame]] = []
+    first = {one.name: one.first_neuron for one in run.layers}
+    declared = bool(run.manifest["data"].get("group_declared"))
+    for name in config.labels or tasks(run):
+        found = measured(run, labelling(run, name, config), config)
+        chance, halved = list(again(found, config, config.n_chance)), stability(found, config)
+        parts.append(made.of_task(found, config, chance, halved, first, declared))
+    return {one: pl.concat([part[one] for part in parts], how="vertical") for one in made.NAMES}

@@ -1,0 +1,127 @@
+"""What is dealt out anew? The unit that carries the label: whole groups where a group has one label, else clips.
+
+Where every group (recording, speaker) carries one label, groups are dealt, and features are summed over each group
+once, so that a permutation costs a product over groups instead of clips. Where labels differ within groups (digits of
+one speaker), :func:`otoscope.metrics.permutation.donor_maps` deals the labels clip by clip, each group's among its own
+clips or another group's.
+
+The smallest p of a best-of-classes statistic is larger than that of one class: deals that only exchange the names of
+classes made up alike give the same maximum. Six speakers as six classes of one group each: every deal does, so the
+selectivity for speakers cannot be tested by speaker at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.metrics.permutation import attainable_p, donor_maps
+from otoscope.selectivity.labels import Labelling
+
+_CELLS = 2**24
+"""Cells of a stack of dealt memberships held at a time (64 MB)."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Exchangeable units of a task.
+
+    Attributes
+    ----------
+    of : array of int64 (clip,)
+        Unit of each clip.
+    first : array of int64 (unit,)
+        A clip of each unit.
+    clips : array of float32 (unit,)
+        How many clips each has.
+    whole_groups : bool
+        Whether units are groups (else single clips).
+    """
+
+    of: NDArray[np.int64]
+    first: NDArray[np.int64]
+    clips: NDArray[np.float32]
+    whole_groups: bool
+
+    def sum(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the sums over each unit's clips: ``(clip, ...)`` to ``(unit, ...)``."""
+        if len(self.first) == len(self.of):
+            return values[self.first]
+        order = np.argsort(self.of, kind="stable")
+        starts = np.searchsorted(self.of[order], np.arange(len(self.first)))
+        return np.add.reduceat(values[order], starts, axis=0)
+
+
+def exchangeable(task: Labelling) -> Units:
+    """Return the units that carry the task's labels."""
+    codes = np.unique(task.groups, return_inverse=True)[1].astype(np.int64).reshape(-1)
+    first = np.unique(codes, return_index=True)[1].astype(np.int64)
+    whole = bool((task.weights == task.weights[first][codes]).all())
+    if not whole:
+        codes = first = np.arange(len(codes))
+    return Units(codes, first, np.bincount(codes).astype(np.float32), whole)
+
+
+@dataclass(frozen=True)
+class Deals:
+    """Permutations of a task's labels over its units.
+
+    Attributes
+    ----------
+    weights : Tensor (clip, class)
+        The true membership.
+    donors : Tensor of int64 (permutation, unit)
+        The clip whose labels each unit takes.
+    """
+
+    weights: Tensor
+    donors: Tensor
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return len(self.donors)
+
+    def stacks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield memberships ``(permutation, class, unit)``, as many at a time as memory allows."""
+        step = max(1, _CELLS // max(1, self.donors.shape[1] * self.weights.shape[1]))
+        for start in range(0, self.n, step):
+            chosen = slice(start, min(start + step, self.n))
+            yield chosen, self.weights[self.donors[chosen]].transpose(1, 2).contiguous()
+
+
+def true_deal(task: Labelling, units: Units) -> Deals:
+    """Return the one deal that leaves everything where it is."""
+    return Deals(torch.from_numpy(task.weights), torch.from_numpy(units.first[None].copy()))
+
+
+def deal(task: Labelling, units: Units, n: int, seed: int) -> Deals:
+    """Return ``n`` seeded permutations."""
+    donors = donor_maps(task.groups, n, seed=seed, strata=task.strata)[:, units.first]
+    return Deals(torch.from_numpy(task.weights), torch.from_numpy(np.ascontiguousarray(donors)))
+
+
+def attainable(task: Labelling) -> float:
+    """Return the smallest p that the best of the classes can reach: in (0, 1]."""
+    one = attainable_p(task.groups, task.weights, strata=task.strata)
+    return min(1.0, one * math.exp(_exchanges(task)))
+
+
+def _exchanges(task: Labelling) -> float:
+    """Return the logarithm of how many orders of the classes cannot be told apart by what the classes are made of."""
+    group = np.unique(task.groups, return_inverse=True)[1].reshape(-1)
+    sizes = np.bincount(group)
+    makeup: Counter[tuple[tuple[int, float], ...]] = Counter()
+    for column in task.weights.T:
+        held = np.bincount(group, weights=column)
+        makeup[
+            tuple(sorted((int(sizes[one]), round(float(held[one]), 6)) for one in np.flatnonzero(held)))
+        ] += 1
+    return sum(math.lgamma(count + 1) for count in makeup.values())
