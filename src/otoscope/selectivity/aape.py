@@ -2,8 +2,8 @@
 
 Definition: effect = 1 - H / log C, with H the entropy of :mod:`otoscope.selectivity.entropy` and C the number of
 classes observed: 0 for a neuron that fires equally for all classes, 1 for one that fires for one class only. It names
-no class; classes are those whose activation probability exceeds the bar, the 95th percentile of all probabilities of all neurons
-and classes. A dead neuron has no effect.
+no class; classes are those whose activation probability exceeds the bar, the 95th percentile of all probabilities of
+all neurons and classes. A dead neuron has no effect.
 
 The published rule keeps the ``top_rate`` of lowest entropy. The default rule asks instead whether permuted labels give
 so low an entropy: rarely firing neurons have low entropies by chance, and are judged against their own.
@@ -63,7 +63,7 @@ SELECTOR = Selector(
     "entropy",
     features,
     effect,
-    min_effect=0.05,
+    min_effect=0.02,
     published=published,
     classes_of=classes_of,
     activations=False,

@@ -69,7 +69,7 @@ class SelectConfig(StageConfig):
     match: float = Field(0.8, gt=0, le=1)
     group: str = "group"
     strata: str | None = None
-    null: Literal["pooled", "tail", "counted"] = "pooled"
+    null: Literal["pooled", "tail", "counted"] = "tail"
     n_permutations: int = Field(1000, ge=0)
     n_chance: int = Field(20, ge=0)
     n_splits: int = Field(5, ge=0)

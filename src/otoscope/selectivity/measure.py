@@ -184,9 +184,19 @@ def halves(task: Labelling, seed: int) -> tuple[NDArray[np.int64], NDArray[np.in
     return np.flatnonzero(side[codes] == 0), np.flatnonzero(side[codes] == 1)
 
 
+def divisible(task: Labelling) -> bool:
+    """Return whether both halves can hold every class: at least two groups of each, or labels that differ within."""
+    if not exchangeable(task).whole_groups:
+        return True
+    owned = [len(np.unique(task.groups[column > 0])) for column in task.weights.T if column.any()]
+    return min(owned) >= 2
+
+
 def stability(measured: Measured, config: SelectConfig) -> list[tuple[Choice, Choice]]:
-    """Return the selections of both halves of ``n_splits`` halvings."""
+    """Return the selections of both halves of ``n_splits`` halvings; none where a class has a single group."""
     found = []
+    if not divisible(measured.task):
+        return []
     for number in track(range(config.n_splits), config.n_splits, f"halving {measured.task.task}"):
         parts = halves(measured.task, config.seed + _SPLITS + number)
         found.append(tuple(_on(measured, clips, config).choice for clips in parts))

@@ -33,12 +33,12 @@ def effect(sums: Sums) -> Tensor:
     about_class = _plogp(class_share) + _plogp(1 - class_share)
     shared = joint - _plogp(fires) - _plogp(1 - fires) - about_class
     more = torch.sign(both - fires * class_share)
-    found: Tensor = more * shared.clamp_min(0) / -about_class
-    return found
+    return more * shared.clamp_min(0) / -about_class
 
 
 def _plogp(p: Tensor) -> Tensor:
-    return torch.special.xlogy(p.clamp_min(0), p.clamp_min(torch.finfo(p.dtype).tiny))
+    found: Tensor = torch.special.xlogy(p.clamp_min(0), p.clamp_min(torch.finfo(p.dtype).tiny))
+    return found
 
 
 SELECTOR = Selector(

@@ -10,6 +10,9 @@ neuron with effects e[c] and permuted effects e_b[c],
   from a fitted tail of them (``tail``), or from those of all neurons of the layer (``pooled``: T standardised by the
   neuron's own mean and spread over all B + 1 deals; at least 1 / (neurons x B + 1)).
 
+On the groups of ESC-10, simulated null neurons reach p <= 0.001 in 0.1 % of cases by ``tail``, in 0.2 % by ``pooled``,
+whose neurons differ too much in the far tail that false discovery rates live from: hence the default.
+
 p is never below the smallest that the deals allow (:func:`otoscope.selectivity.units.attainable`); where that exceeds
 the level, a task is *not testable* and nothing is selected.
 
@@ -130,7 +133,7 @@ class Reference:
     centre: NDArray[np.float64]
     spread: NDArray[np.float64]
     best: NDArray[np.float32]
-    kind: str = "pooled"
+    kind: str = "tail"
 
     def __post_init__(self) -> None:
         if self.kind not in NULLS:
@@ -190,7 +193,7 @@ class Reference:
 
 
 def reference(
-    layer: Layer, selector: Selector, units: Units, true: Deals, permuted: Deals, kind: str = "pooled"
+    layer: Layer, selector: Selector, units: Units, true: Deals, permuted: Deals, kind: str = "tail"
 ) -> Reference:
     """Return what chance gives the layer's neurons.
 
@@ -228,14 +231,20 @@ def _effects(features: Features, selector: Selector, deals: tuple[Deals, ...], c
 def _standardised(
     effects: Tensor,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
-    """Return centre and spread ``(class, neuron)``, and the best standardised effect ``(deal, neuron)``."""
-    known = ~effects.isnan()
-    n = known.sum(dim=0).clamp_min(1)
-    effects = torch.where(known, effects, 0)
-    centre = effects.sum(dim=0) / n
-    deviation = torch.where(known, effects - centre, 0)
-    spread = ((deviation**2).sum(dim=0) / n).sqrt()
+    """Return centre and spread ``(class, neuron)``, and the best standardised effect ``(deal, neuron)``; in place."""
+    unknown = effects.isnan()
+    n = len(effects) - unknown.sum(dim=0)
+    some = bool(unknown.any())
+    if some:
+        effects = effects.masked_fill_(unknown, 0)
+    centre = effects.sum(dim=0) / n.clamp_min(1)
+    effects -= centre
+    if some:
+        effects.masked_fill_(unknown, 0)
+    spread = torch.linalg.vector_norm(effects, dim=0) / n.clamp_min(1).sqrt()
     spread = torch.where(spread > 1e-6 * centre.abs().clamp_min(1e-6), spread, 0)
-    deviation /= torch.where(spread > 0, spread, torch.inf)
-    best = deviation.masked_fill_(~known, -torch.inf).amax(dim=1)
+    effects /= torch.where(spread > 0, spread, torch.inf)
+    if some:
+        effects.masked_fill_(unknown, -torch.inf)
+    best = effects.amax(dim=1)
     return numbers(centre), numbers(spread), best.masked_fill_(best.isinf(), torch.nan).float().numpy()

@@ -168,7 +168,7 @@ def statistics(
         "n_clips": len(found.task.rows),
         "n_groups": len(np.unique(found.task.groups)),
         "n_units": len(found.units.first),
-        "exchanged": "group" if found.units.whole_groups else "clip",
+        "exchanged": "group" if len(found.units.first) < len(found.task.rows) else "clip",
         "group_declared": group_declared,
         "n_classes": len(found.task.classes),
         "n_neurons": len(found.layer_of),
