@@ -215,7 +215,7 @@ def test_ordered_ablations(run: Run, clips: Clips, model: AudioModel) -> None:
 
 
 def test_markers_of_ablations(run: Run, ablated: str) -> None:
-    ordered = next((run.root / "stages").glob("ablate-ordered-ordered-*.json"))
+    ordered = next((run.root / "stages").glob("ablate-ordered-*.json"))
     cases = {
         "ablate-NAME": (run.root / "stages" / f"ablate-{ablated}.json", AblateConfig),
         "ablate-ordered-HASH": (ordered, OrderedConfig),

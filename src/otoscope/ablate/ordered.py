@@ -48,7 +48,7 @@ from otoscope.store import tables as files
 from otoscope.store.hashing import sha256_file
 from otoscope.store.run import Run
 
-STAGE, VERSION = "ablate-ordered", 1
+STAGE, VERSION = "ablate", 1
 RANDOM = "random"
 _CHOSEN = re.compile(r"^(?P<column>[^=!]+)(?P<sign>!?=)(?P<words>.+)$")
 

@@ -164,7 +164,7 @@ def _summary_of(judged: Judged, name: str) -> dict[str, Any]:
     again = [effect(measured.replicates[:, at], target) for at, target in used]
     for label, part in (("change", "ablated"), ("rest_change", "rest"), ("selectivity", "selectivity")):
         values = np.array(np.mean([getattr(one, part) for one in found]))
-        row |= _spread(label, values, np.mean([getattr(one, part) for one in again], axis=0))
+        row |= _spread(label, values, _mean_of([getattr(one, part) for one in again]))
     if not judged.config.n_random:
         return row | {"random_selectivity": None, "p": None}
     null = [effect(measured.change[judged.plan.draws_of(at)], target).selectivity for at, target in used]
@@ -174,6 +174,15 @@ def _summary_of(judged: Judged, name: str) -> dict[str, Any]:
         "random_selectivity": _number(means.mean()),
         "p": _number(permutation_p(np.array(observed), means)),
     }
+
+
+def _mean_of(replicates: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the mean over concepts of each resample, without concepts that have no clip in it."""
+    table = np.array(replicates)  # (concept, resample)
+    there = np.isfinite(table)
+    n = there.sum(axis=0)
+    total = np.where(there, table, 0.0).sum(axis=0)
+    return np.asarray(np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0), dtype=np.float64)
 
 
 def _used(judged: Judged, measured: Changes) -> list[tuple[int, int]]:

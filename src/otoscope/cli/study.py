@@ -1,4 +1,4 @@
-"""``otoscope study planted|last-layer|interpretability|words RUN``."""
+"""``otoscope study planted|last-layer|interpretability|words|ordered RUN``."""
 
 from __future__ import annotations
 
@@ -134,3 +134,46 @@ def words(
             f" (least attainable {depth.smallest_p:.2g})"
         ]
     )
+
+
+@study.command()
+def ordered(
+    run: options.RunFolder,
+    attributes: Annotated[
+        list[str], typer.Option(help="column of a table of descriptions, as nouns or open_concepts=loud|low")
+    ],
+    descriptions: Annotated[
+        str, typer.Option(help="table of descriptions, or the beginning of its name")
+    ] = "open",
+    folds: Annotated[str | None, typer.Option(help="folds to judge on; name held-out ones")] = None,
+    intervention: Annotated[str | None, typer.Option(help="mean, zero or gain")] = None,
+    model: Annotated[str | None, typer.Option(help="the recorded network, if it has moved")] = None,
+    data: options.Moved = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Accuracy against the share of neurons ablated, ordered by an attribute, beside random orders."""
+    from otoscope.ablate.ordered import OrderedConfig, ablate_ordered
+    from otoscope.store import tables
+    from otoscope.store.run import open_run
+
+    config = options.configured(
+        OrderedConfig,
+        settings,
+        attributes=tuple(attributes),
+        descriptions=descriptions,
+        folds=folds,
+        intervention=intervention,
+        seed=seed,
+    )
+    opened = open_run(run)
+    network = options.network_of(opened, model, device)
+    name = ablate_ordered(opened, network, options.moved_clips(opened, data), config)
+    found = tables.read(opened.root / "ablations" / name / "accuracy.parquet")
+    if json:
+        print_json({"name": name, "accuracy": found})
+        return
+    print_lines([name, "", *aligned([list(row) for row in found.iter_rows()], found.columns)])

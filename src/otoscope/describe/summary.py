@@ -202,7 +202,8 @@ class _Job:
         flat = [one for part in described for one in part]
         self.notes |= _counts(flat)
         flags = [flags_of(one, self.corpus.flags) for one in flat]
-        return table_of(flat, scores, flags, self.corpus, self.config.threshold)
+        source = "contrast" if self.chat is None else "chat"
+        return table_of(flat, scores, flags, self.corpus, self.config.threshold, source)
 
     def cases(self, vectors: NDArray[np.float32] | None = None) -> Parted:
         """Return the neurons with their clips."""

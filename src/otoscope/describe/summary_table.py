@@ -114,6 +114,7 @@ def table_of(
     flags: Sequence[str],
     corpus: Corpus,
     threshold: float,
+    source: str,
 ) -> pl.DataFrame:
     """Return the table, rows by layer, neuron and pole (of a layer, in the order of the network)."""
     cases = [one.case for one in described]
@@ -135,7 +136,7 @@ def table_of(
             for kind in ("high", "low", "near")
         },
         "threshold": pl.repeat(threshold, len(cases), dtype=pl.Float64, eager=True),
-        "source": pl.Series([_source(one) for one in described], dtype=pl.String),
+        "source": pl.repeat(source, len(described), dtype=pl.String, eager=True),
         "status": pl.Series([one.status for one in described], dtype=pl.String),
         "reason": pl.Series([one.failed for one in described], dtype=pl.String),
         **{name: pl.Series(values, dtype=pl.Float64) for name, values in scores.items()},
@@ -144,11 +145,6 @@ def table_of(
         "flags": pl.Series(flags, dtype=pl.String),
     }
     return pl.DataFrame(columns).with_columns(pl.col(list(scores)).fill_nan(None)).sort("neuron", "pole")
-
-
-def _source(described: Described) -> str:
-    counted = any(one.evidence for one in (*described.high.sentences, *described.low.sentences))
-    return "contrast" if counted else "chat"
 
 
 def _high(described: Described) -> list[dict[str, Any]]:

@@ -266,8 +266,9 @@ def _check_cost(
         "disk_bytes_before_compression": disk,
         "peak_memory_bytes": peak,
     }
+    counted = f"{len(clips)} clip" + ("s" if len(clips) != 1 else "")
     detail = (
-        f"about {per_clip * len(clips):.0f} s for {len(clips)} clip{'s' * (len(clips) != 1)}, {disk / 1e6:.0f} MB on disk before compression, "
+        f"about {per_clip * len(clips):.0f} s for {counted}, {disk / 1e6:.0f} MB on disk before compression, "
         f"{peak / 1e6:.0f} MB of memory so far"
     )
     return Check("cost", "ok", detail, figures)

@@ -8,7 +8,7 @@ from otoscope.ablate import presets
 from otoscope.ablate.ordered import OrderedConfig, ablate_ordered
 from otoscope.ablate.stage import ablate, tables_of
 from otoscope.describe.presets import preset
-from otoscope.errors import NotHereError
+from otoscope.errors import InputError, NotHereError
 from otoscope.store import tables
 from otoscope.study.reproduce.bench import PROTOCOL, Bench
 from otoscope.study.reproduce.exhibits import Result
@@ -37,14 +37,10 @@ def unlearning(bench: Bench) -> Result:
     rows, commands = [], []
     for strategy in ("random", "tab", "db", "open"):
         try:
-            table = _sets(bench, strategy)
-        except NotHereError as error:
+            name = _ablated(bench, strategy)
+        except (NotHereError, InputError) as error:
             commands.append(f"{strategy}: {error}")
             continue
-        changes = {"strategy": strategy, "descriptions": table, **_shared(bench)}
-        if strategy == "random":
-            changes["n_random"] = 0  # it is its own control
-        name = ablate(bench.run, bench.model, bench.clips, presets.preset(PROTOCOL, **changes))
         row = tables_of(bench.run, name)["summary"].row(by_predicate=pl.col("measure") == "logit", named=True)
         rows.append(
             {
@@ -60,7 +56,17 @@ def unlearning(bench: Bench) -> Result:
             }
         )
         commands.append(_command(bench, f"--strategy {strategy}"))
+    if not rows:
+        raise NotHereError("; ".join(commands))
     return pl.DataFrame(rows, infer_schema_length=None), commands
+
+
+def _ablated(bench: Bench, strategy: str) -> str:
+    """Return the name of the ablation by a strategy."""
+    changes = {"strategy": strategy, "descriptions": _sets(bench, strategy), **_shared(bench)}
+    if strategy == "random":
+        changes["n_random"] = 0  # it is its own control
+    return ablate(bench.run, bench.model, bench.clips, presets.preset(PROTOCOL, **changes))
 
 
 def concept(bench: Bench) -> Result:
