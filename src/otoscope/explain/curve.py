@@ -1,0 +1,92 @@
+"""Probabilities while the most relevant bins are put in, or taken out, first.
+
+The bins of a clip are ranked by an explanation's relevance; at each share the network hears only the first bins
+(insertion) or all others (deletion), the rest replaced by a removal operator. The areas are
+:func:`otoscope.metrics.curves.evaluate`'s. Masks of zeros and ones rank poorly: what counts is the relevance before the
+threshold, :attr:`otoscope.explain.explanation.Explanation.ranks`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from otoscope.errors import InputError
+from otoscope.explain.explanation import Explanation
+from otoscope.explain.hearing import outputs
+from otoscope.explain.listen import check
+from otoscope.explain.removal import edited, filling
+from otoscope.explain.target import Target, chosen
+from otoscope.metrics.curves import evaluate
+from otoscope.metrics.faithfulness import sigmoid, softmax
+from otoscope.models.audio_model import AudioModel
+from otoscope.record.hooks import lent
+
+SHARES: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+
+
+def insertion_deletion(
+    model: AudioModel,
+    waveform: Tensor,
+    explanation: Explanation,
+    target: Target = None,
+    *,
+    shares: tuple[float, ...] = SHARES,
+    removal: str = "zero",
+    activation: str = "softmax",
+    seed: int = 0,
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """Return the areas of each clip by name, and the curves ``(insertion or deletion, clip, share)``.
+
+    Parameters
+    ----------
+    model : AudioModel
+        Given back as it was lent.
+    waveform : Tensor, shape (clip, channel, time)
+        What was explained.
+    explanation : Explanation
+        Its ``ranks`` order the bins; ties keep the order of bins (low frequencies first).
+    target : Target
+        A class; None: the one that the network names.
+    shares : tuple of float
+        Rising, in [0, 1].
+    removal : {"zero", "noise-floor"}
+        What stands where bins are missing.
+    activation : {"softmax", "sigmoid"}
+    seed : int
+        Of the removal.
+    """
+    on, n_samples = explanation.spectrogram, waveform.shape[-1]
+    with lent(model), torch.no_grad():
+        goal = chosen(model, outputs(model, waveform), target)
+        if not isinstance(goal, Tensor):
+            raise InputError("insertion and deletion are curves of a class's probability: name a class")
+        spectrum = on.spectrum(waveform)
+        check(explanation.mask, spectrum)
+        fill = filling(removal, spectrum, None, seed)
+        places = ranks(explanation.ranks)
+        curves = []
+        for insert in (True, False):
+            kept = [((places < one) == insert).to(waveform) for one in shares]
+            heard = [outputs(model, on.sound(edited(spectrum, one, fill), n_samples)) for one in kept]
+            curves.append(_of_class(torch.stack(heard, 1), goal, activation))
+    both = np.stack(curves)
+    return evaluate(both[0], both[1], np.asarray(shares)), both
+
+
+def ranks(relevance: Tensor) -> Tensor:
+    """Return the share of bins that are more relevant than each, in [0, 1), shape of ``(clip, frequency, frame)``."""
+    flat = relevance.flatten(1)
+    order = flat.argsort(stable=True, dim=1, descending=True)
+    place = torch.arange(flat.shape[1], dtype=torch.float64).expand_as(flat) / flat.shape[1]
+    return torch.zeros(flat.shape, dtype=torch.float64).scatter(1, order, place).reshape(relevance.shape)
+
+
+def _of_class(heard: Tensor, goal: Tensor, activation: str) -> NDArray[np.float64]:
+    """Return the probability of each clip's class, ``(clip, share)``, from outputs ``(clip, share, class)``."""
+    flat = heard.flatten(0, 1).double().numpy()
+    activate = softmax if activation == "softmax" else sigmoid
+    p = activate(flat).reshape(tuple(heard.shape))
+    return np.asarray(np.take_along_axis(p, goal.numpy()[:, None, None], axis=2)[:, :, 0], dtype=np.float64)
