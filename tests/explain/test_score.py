@@ -42,7 +42,11 @@ def test_one_row_per_clip_method_control_and_removal(table) -> None:
 
 def test_all_pass_loses_nothing_under_any_removal(table) -> None:
     rows = table.filter(pl.col("control") == "all-pass")
-    assert rows["average_drop"].max() < 1e-2 and rows["input_fidelity"].min() == 1
+    assert (
+        rows["average_drop"].max() < 1e-2
+        and rows["average_increase"].max() == 0
+        and rows["input_fidelity"].min() == 1
+    )
     assert rows["mask_size"].min() == 1 and rows["energy_share"].to_numpy() == pytest.approx(1)
 
 

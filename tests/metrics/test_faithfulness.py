@@ -47,6 +47,13 @@ def test_all_pass_costs_nothing_and_gains_nothing() -> None:
     assert measures["input_fidelity"].all()
 
 
+def test_rounding_is_no_increase_where_it_is_tolerated() -> None:
+    nearly = P + np.array([[1e-7, -1e-7]])
+    assert ff.average_increase(P, nearly).tolist() == [100, 100, 100]
+    assert ff.average_increase(P, nearly, tolerance=1e-4).tolist() == [0, 0, 0]
+    assert ff.evaluate(P, P_IN, P_IN, tolerance=1e-4)["average_increase"].tolist() == [100, 0, 0]
+
+
 def test_drop_and_gain_exclude_one_another_and_stay_within_a_hundred() -> None:
     p, p_in, _ = random_tables()
     drop, gain = ff.average_drop(p, p_in), ff.average_gain(p, p_in)

@@ -80,13 +80,16 @@ def ranks(relevance: Tensor) -> Tensor:
     """Return the share of bins that are more relevant than each, in [0, 1), shape of ``(clip, frequency, frame)``."""
     flat = relevance.flatten(1)
     order = flat.argsort(stable=True, dim=1, descending=True)
-    place = torch.arange(flat.shape[1], dtype=torch.float64).expand_as(flat) / flat.shape[1]
-    return torch.zeros(flat.shape, dtype=torch.float64).scatter(1, order, place).reshape(relevance.shape)
+    share = torch.arange(flat.shape[1], dtype=torch.float64, device=flat.device) / flat.shape[1]
+    found = torch.zeros(flat.shape, dtype=torch.float64, device=flat.device)
+    return found.scatter(1, order, share.expand_as(flat)).reshape(relevance.shape)
 
 
 def _of_class(heard: Tensor, goal: Tensor, activation: str) -> NDArray[np.float64]:
     """Return the probability of each clip's class, ``(clip, share)``, from outputs ``(clip, share, class)``."""
-    flat = heard.flatten(0, 1).double().numpy()
+    flat = heard.flatten(0, 1).double().cpu().numpy()
     activate = softmax if activation == "softmax" else sigmoid
     p = activate(flat).reshape(tuple(heard.shape))
-    return np.asarray(np.take_along_axis(p, goal.numpy()[:, None, None], axis=2)[:, :, 0], dtype=np.float64)
+    return np.asarray(
+        np.take_along_axis(p, goal.cpu().numpy()[:, None, None], axis=2)[:, :, 0], dtype=np.float64
+    )

@@ -188,7 +188,7 @@ def _by_sklearn(values: Tensor, how: NmfConfig) -> Factors:
     model = NMF(
         how.n_components, init="nndsvda", tol=how.tolerance, max_iter=how.iterations, random_state=how.seed
     )
-    exact = values.double().numpy()
+    exact = values.double().cpu().numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is the caller's choice
         weights = model.fit_transform(np.maximum(exact, 0.0))

@@ -74,7 +74,7 @@ def _forgetting(net: nn.Module, seed: int) -> Iterator[str]:
 
 def rank_correlation(one: Tensor, other: Tensor) -> NDArray[np.float64]:
     """Return Spearman's correlation over the bins of each clip, ``(clip,)``; NaN where either is constant."""
-    a, b = (rankdata(x.flatten(1).double().numpy(), axis=1) for x in (one, other))
+    a, b = (rankdata(x.flatten(1).double().cpu().numpy(), axis=1) for x in (one, other))
     a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
     sizes = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     return np.where(sizes > 0, (a * b).sum(axis=1) / np.where(sizes > 0, sizes, 1.0), np.nan)

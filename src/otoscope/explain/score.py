@@ -48,6 +48,7 @@ from otoscope.metrics import faithfulness, sparsity
 from otoscope.models.audio_model import AudioModel
 from otoscope.progress import track
 from otoscope.record.hooks import lent
+from otoscope.record.probe import device_of
 from otoscope.registry import known
 from otoscope.stage_config import Seed, StageConfig
 
@@ -59,6 +60,8 @@ MEASURES = (
     "faithfulness",
     "input_fidelity",
 )
+ROUNDING = 1e-4
+"""A class's probability has increased where it did by more than this: resynthesis alone changes it by about 1e-6."""
 OF_MASK = ("mask_size", "sparseness", "complexity", "energy_share", "roughness")
 
 
@@ -143,15 +146,41 @@ def score(
     return pl.concat(tables)
 
 
+@dataclass(frozen=True)
+class Masks:
+    """The masks of a set.
+
+    Attributes
+    ----------
+    values : float16 array (clip, frequency, frame)
+        In [0, 1].
+    on : Spectrogram
+        What they lie on.
+    domain : str
+        What they multiply.
+    """
+
+    values: NDArray[np.float16]
+    on: Spectrogram
+    domain: str
+
+
 def explained(
     model: AudioModel, sounds: Sounds, explainer: Explainer, targets: NDArray[np.int64], batch_size: int
-) -> list[Explanation]:
-    """Return the explanations of all clips, one a batch; masks as half precision where they are not needed exactly."""
-    found = []
+) -> Masks:
+    """Return the masks of all clips, explained ``batch_size`` at a time, in half precision."""
+    values: list[NDArray[np.float16]] = []
+    last: Explanation | None = None
     for batch in track(list(_batches(len(targets), batch_size)), None, "explaining"):
-        waveform = torch.from_numpy(np.ascontiguousarray(sounds.waveforms[batch]))
-        found.append(explain(explainer, model, waveform, torch.from_numpy(targets[batch])))
-    return found
+        last = explain(explainer, model, _sound(model, sounds, batch), torch.from_numpy(targets[batch]))
+        values.append(last.mask.half().cpu().numpy())
+    if last is None:
+        raise InputError("there is no clip to explain")
+    return Masks(np.concatenate(values), last.spectrogram, last.domain)
+
+
+def _sound(model: AudioModel, sounds: Sounds, batch: slice) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(sounds.waveforms[batch])).to(device_of(model))
 
 
 def _whole(model: AudioModel, sounds: Sounds, how: ScoreConfig) -> _Heard:
@@ -170,16 +199,14 @@ def _probabilities(logits: NDArray[Any], how: ScoreConfig) -> NDArray[np.float64
 
 
 def _scored(
-    model: AudioModel, sounds: Sounds, heard: _Heard, method: str, found: list[Explanation], how: ScoreConfig
+    model: AudioModel, sounds: Sounds, heard: _Heard, method: str, masks: Masks, how: ScoreConfig
 ) -> pl.DataFrame:
     """Return the rows of one method."""
-    on, domain = found[0].spectrogram, found[0].domain
-    masks = np.concatenate([one.mask.half().numpy() for one in found])
     pairs = donors(heard.targets, sounds.groups, how.seed)
-    judge = _Judge(model, on, domain, sounds.waveforms, heard, how)
+    judge = _Judge(model, masks, sounds, heard, how)
     rows: list[dict[str, Any]] = []
-    for clip in track(range(len(masks)), len(masks), f"scoring {method}"):
-        rows.extend(judge.rows(method, clip, masks, pairs))
+    for clip in track(range(len(masks.values)), len(masks.values), f"scoring {method}"):
+        rows.extend(judge.rows(method, clip, pairs))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -204,18 +231,15 @@ class _Judge:
     """Puts the masks of a clip to the test."""
 
     model: AudioModel
-    on: Spectrogram
-    domain: str
-    waveforms: NDArray[np.float32]
+    masks: Masks
+    sounds: Sounds
     heard: _Heard
     how: ScoreConfig
 
-    def rows(
-        self, method: str, clip: int, masks: NDArray[Any], pairs: NDArray[np.int64]
-    ) -> Iterator[dict[str, Any]]:
+    def rows(self, method: str, clip: int, pairs: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
         """Return the rows of one clip."""
         spectrum = self._spectrum(clip)
-        magnitude = spectrum.abs().mean(1)[0].numpy()
+        magnitude, masks = spectrum.abs().mean(1)[0].cpu().numpy(), self.masks.values
         same, different = (masks[one].astype(np.float32) if one >= 0 else None for one in pairs[clip])
         case = Case(masks[clip].astype(np.float32), magnitude, same, different)
         names = (None, *self.how.controls)
@@ -241,7 +265,7 @@ class _Judge:
         return int(np.random.SeedSequence([self.how.seed, clip, place]).generate_state(1)[0])
 
     def _spectrum(self, clip: int) -> Tensor:
-        return self.on.spectrum(torch.from_numpy(np.ascontiguousarray(self.waveforms[clip : clip + 1])))
+        return self.masks.on.spectrum(_sound(self.model, self.sounds, slice(clip, clip + 1)))
 
     def _background(self, clip: int) -> Tensor | None:
         """Return the spectrum of a clip of another class, drawn for this clip."""
@@ -258,31 +282,31 @@ class _Judge:
         if removal == "background" and others is None:
             return {one: np.full(len(masks), np.nan) for one in MEASURES}
         fill = filling(removal, spectrum, others, self._seed(clip, 2**16))
-        stack = torch.from_numpy(np.stack(masks))
+        stack = torch.from_numpy(np.stack(masks)).to(spectrum.device)
         p_in, p_out = (self._heard_through(spectrum, one, fill) for one in (stack, 1 - stack))
         p = np.repeat(self.heard.probabilities[clip : clip + 1], len(masks), axis=0)
         target = np.full(len(masks), self.heard.targets[clip])
         published = faithfulness.average_drop(p, p_in, target, variant="double-softmax")
-        measures = faithfulness.evaluate(p, p_in, p_out, target)
+        measures = faithfulness.evaluate(p, p_in, p_out, target, tolerance=ROUNDING)
         return {one: published if one == "average_drop_published" else measures[one] for one in MEASURES}
 
     def _heard_through(self, spectrum: Tensor, masks: Tensor, fill: Tensor) -> NDArray[np.float64]:
         found = []
-        n_samples = self.waveforms.shape[2]
-        reentry = Reentry(self.model, self.on, self.how.entry, n_samples)
+        on, n_samples = self.masks.on, self.sounds.waveforms.shape[2]
+        reentry = Reentry(self.model, on, self.how.entry, n_samples)
         with torch.no_grad():
             for start in range(0, len(masks), self.how.batch_size):
                 part = masks[start : start + self.how.batch_size, None]
-                kept = edited(spectrum, gain(part, spectrum.abs(), self.domain), fill)
+                kept = edited(spectrum, gain(part, spectrum.abs(), self.masks.domain), fill)
                 if reentry.by_magnitude:
                     found.append(reentry.output(kept.abs().mean(1), kept.mean(1)))
                 else:
-                    found.append(outputs(self.model, self.on.sound(kept, n_samples)))
-        return _probabilities(torch.cat(found).numpy(), self.how)
+                    found.append(outputs(self.model, on.sound(kept, n_samples)))
+        return _probabilities(torch.cat(found).cpu().numpy(), self.how)
 
     def _shapes(self, masks: list[NDArray[Any]], magnitude: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         stack = np.stack(masks)
-        gains = gain(torch.from_numpy(stack), torch.from_numpy(magnitude)[None], self.domain).numpy()
+        gains = gain(torch.from_numpy(stack), torch.from_numpy(magnitude)[None], self.masks.domain).numpy()
         energy = np.square(magnitude, dtype=np.float64)
         total = energy.sum()
         share = (
