@@ -47,7 +47,7 @@ def test_equals_plain_loops(eligibility) -> None:
         heights.append(-sum(one * math.log(one) for one in shares if one > 0))
     everything = sorted(one for row in p for one in row)
     bar = everything[round(0.8 * len(everything)) - 1]
-    lowest = sorted(range(120), key=lambda i: (max(p[i]), i))[: round(0.3 * 120)]
+    lowest = sorted(range(120), key=lambda i: (max(p[i]), -i))[: round(0.3 * 120)]
     fits = (
         [any(one > bar for one in row) for row in p]
         if eligibility == "lape"
@@ -131,6 +131,8 @@ def test_errors_say_what_is_wrong() -> None:
     counts, n = np.ones((1, 2, 2)), np.array([3, 3])
     with pytest.raises(UnknownNameError, match=r"unknown eligibility 'lap'.*lape"):
         select(counts, n, eligibility="lap")
+    with pytest.raises(UnknownNameError, match=r"unknown unit 'frame'.*clip-any"):
+        select(counts, n, unit="frame")
     with pytest.raises(InputError, match=r"top_rate is a share above 0 and at most 1, got 0"):
         select(counts, n, top_rate=0)
     with pytest.raises(InputError, match=r"got \(2, 2\) and \(3,\)"):

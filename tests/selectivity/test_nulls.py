@@ -60,6 +60,19 @@ def test_equals_plain_loops(whole, monkeypatch) -> None:
     assert replace(found, kind="counted").p(effects[0]) == pytest.approx(counted)
 
 
+def test_stacks_of_memberships_are_the_donors_weights() -> None:
+    labelling = worlds.task(12, 2, 3)
+    several = replace(labelling, weights=np.random.default_rng(0).random((24, 3)).astype(np.float32))
+    unlabelled = replace(
+        labelling, weights=labelling.weights * (np.arange(24) > 3)[:, None].astype(np.float32)
+    )
+    for one in (labelling, several, unlabelled):
+        units = exchangeable(one)
+        deals = deal(one, units, 5, 0)
+        stacked = torch.cat([members for _, members in deals.stacks()])
+        assert torch.equal(stacked, deals.weights[deals.donors].transpose(1, 2))
+
+
 def test_p_of_lesser_classes_is_skipped_where_none_can_stand() -> None:
     best = np.random.default_rng(0).normal(size=(101, 5)).astype(np.float32)
     some = Reference(np.zeros((3, 5)), np.ones((3, 5)), best, "counted")

@@ -85,6 +85,8 @@ def test_labels(run) -> None:
     assert (
         joint.classes[:2] == ("class 0 / left", "class 0 / right") and (joint.weights.sum(axis=1) == 1).all()
     )
+    halves = {"half=kind": {"class 2": "high", "class 0": "low", "class 1": "low"}}
+    assert label(run, "half", maps=halves).classes == ("low", "high")
     assert label(run, "kind", group="row", strata="side").groups.tolist() == [str(one) for one in range(120)]
     with pytest.raises(UnknownNameError, match=r"unknown label set 'kin'.*kind"):
         label(run, "kin")

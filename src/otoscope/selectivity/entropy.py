@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import EmptyDataError, InputError, UnknownNameError
+from otoscope.selectivity.firing import UNITS, Unit
 
 Eligibility = Literal["lape", "drop-lowest"]
 ELIGIBILITY: tuple[str, ...] = ("lape", "drop-lowest")
@@ -62,6 +63,8 @@ class EntropySelection:
         Highest entropy that was selected; NaN where none was.
     n_asked : int
         round(top_rate x neurons); more than are selected where fewer are eligible.
+    unit : str
+        What was counted.
     """
 
     triples: NDArray[np.int64]
@@ -75,6 +78,7 @@ class EntropySelection:
     bar: float
     entropy_cut: float
     n_asked: int
+    unit: str = "token"
 
     def neurons(self, index: int) -> NDArray[np.int64]:
         """Return layer and neuron ``(m, 2)`` of the class of this index; empty where it has none."""
@@ -97,6 +101,7 @@ def select(
     eligibility: Eligibility = "lape",
     bar_rate: float = 0.95,
     drop_rate: float = 0.05,
+    unit: Unit = "token",
 ) -> EntropySelection:
     """Return the neurons of lowest entropy and their classes.
 
@@ -113,6 +118,8 @@ def select(
         Which quantile of all probabilities the bar is.
     drop_rate : float
         Share of the least active neurons that ``drop-lowest`` leaves out.
+    unit : {"token", "clip-any", "clip-mean"}
+        What was counted (:mod:`otoscope.selectivity.firing`); kept in the result, the arithmetic is the same.
 
     Raises
     ------
@@ -121,7 +128,7 @@ def select(
     EmptyDataError
         If there is no neuron or no class.
     UnknownNameError
-        If there is no such eligibility.
+        If there is no such eligibility or unit.
 
     Notes
     -----
@@ -134,6 +141,8 @@ def select(
     [[0, 0, 0]]
     """
     _rates(top_rate=top_rate, bar_rate=bar_rate, drop_rate=drop_rate)
+    if unit not in UNITS:
+        raise UnknownNameError.of("unit", str(unit), UNITS)
     names, p = probabilities(counts, n_observations)
     widths = tuple(len(one) for one in p)
     together = np.concatenate(p)
@@ -153,6 +162,7 @@ def select(
         bar=chosen.bar,
         entropy_cut=float(chosen.entropy[chosen.selected].max()) if chosen.selected.any() else float("nan"),
         n_asked=chosen.n_asked,
+        unit=unit,
     )
 
 
@@ -237,8 +247,9 @@ def _above(p: NDArray[np.floating[Any]], bar: float) -> NDArray[np.bool_]:
 
 
 def _not_lowest(p: NDArray[np.floating[Any]], drop_rate: float) -> NDArray[np.bool_]:
-    """Return which neurons are left when the share of lowest highest probability is dropped, lower index last."""
-    dropped = np.argsort(p.max(axis=1, initial=0.0), kind="stable")[: round(drop_rate * len(p))]
+    """Return which neurons are left without the share whose highest probability is lowest; of equals, the last goes."""
+    order = np.lexsort((-np.arange(len(p)), p.max(axis=1, initial=0.0)))
+    dropped = order[: round(drop_rate * len(p))]
     left = np.ones(len(p), dtype=np.bool_)
     left[dropped] = False
     return left

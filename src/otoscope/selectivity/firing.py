@@ -20,6 +20,7 @@ from otoscope.errors import InputError, StageError
 from otoscope.store.run import LayerRecord, Run
 
 Unit = Literal["token", "clip-any", "clip-mean"]
+UNITS: tuple[str, ...] = ("token", "clip-any", "clip-mean")
 Floats = NDArray[np.float32]
 
 

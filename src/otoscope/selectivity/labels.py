@@ -77,7 +77,8 @@ def label(
         See the module.
     multi : {"refuse", "split", "every"}
     maps : mapping
-        ``{"octave=note": {"60": "4", ...}}``: a new label set from another; values not named are left out.
+        ``{"octave=note": {"60": "4", ...}}``: a new label set from another, its classes in the order in which that
+        one's classes lead to them; classes not named are left out.
     group : str
         Column of ``clips.parquet`` that is exchanged whole; ``row``: every clip alone.
     strata : str or None
@@ -156,7 +157,7 @@ def _mapped(members: Members, name: str, mapping: Mapping[str, str]) -> Members:
     unknown = [one for one in mapping if one not in classes]
     if unknown:
         raise UnknownNameError.of(f"class that {name!r} is made of", unknown[0], classes)
-    made = tuple(dict.fromkeys(mapping.values()))
+    made = tuple(dict.fromkeys(mapping[one] for one in classes if one in mapping))
     to = np.zeros((len(classes), len(made)), dtype=np.float32)
     for one, target in mapping.items():
         to[classes.index(one), made.index(target)] = 1

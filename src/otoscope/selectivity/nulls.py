@@ -43,7 +43,7 @@ from otoscope.selectivity.units import Deals, Units
 NULLS = ("pooled", "tail", "counted")
 READ_WIDTH = 1024
 """Neurons read from the disk at a time: a chunk of the recorder's arrays."""
-_CELLS = 2**24
+_CELLS = 2**25
 """Permuted effects held at a time."""
 _SLACK = 1e-4
 """In spreads: equal statistics may differ by rounding, and then count as equal."""

@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,8 +26,8 @@ from torch import Tensor
 from otoscope.metrics.permutation import attainable_p, donor_maps
 from otoscope.selectivity.labels import Labelling
 
-_CELLS = 2**24
-"""Cells of a stack of dealt memberships held at a time (64 MB)."""
+_CELLS = 2**23
+"""Cells of a stack of dealt memberships held at a time (32 MB)."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,20 @@ class Deals:
         step = max(1, _CELLS // max(1, self.donors.shape[1] * self.weights.shape[1]))
         for start in range(0, self.n, step):
             chosen = slice(start, min(start + step, self.n))
-            yield chosen, self.weights[self.donors[chosen]].transpose(1, 2).contiguous()
+            yield chosen, self._stack(self.donors[chosen])
+
+    def _stack(self, donors: Tensor) -> Tensor:
+        """Return the memberships of some deals; written one label a unit where no clip has more, which is faster."""
+        if not self._single:
+            return self.weights[donors].transpose(1, 2).contiguous()
+        weight, code = self.weights.max(dim=1)
+        shape = (len(donors), self.weights.shape[1], donors.shape[1])
+        empty = torch.zeros(shape, dtype=self.weights.dtype)
+        return empty.scatter_(1, code[donors][:, None], weight[donors][:, None])
+
+    @cached_property
+    def _single(self) -> bool:
+        return bool(((self.weights > 0).sum(dim=1) <= 1).all())
 
 
 def true_deal(task: Labelling, units: Units) -> Deals:
