@@ -133,7 +133,10 @@ def test_grad_cam_is_captums(model, sounds) -> None:
     reference = attr.LayerGradCam(model, model.net.blocks[2]).attribute(sounds, 1, relu_attributions=True)
     geometry = model.geometry("blocks.2", (2, 16, *reference.shape[2:]), 16000)
     expected = placed(reference[:, 0].detach(), geometry, found.spectrogram, found.mask.shape[2])
-    assert torch.allclose(found.ranks, expected, atol=1e-6) and found.facts == {"layer": "blocks.2"}
+    assert torch.allclose(found.ranks, expected, atol=1e-6) and found.facts == {
+        "layer": "blocks.2",
+        "approximate_grid": False,
+    }
 
 
 def test_nmf_occlusion_finds_the_component_that_carries_the_number(model, sounds) -> None:

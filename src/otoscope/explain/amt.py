@@ -69,7 +69,7 @@ class ActivationMap(StageConfig):
         relevance = placed(grid, found.geometry, on, n_frames, self.placement)
         rule = partial(mask_of, threshold=self.threshold, quantile=self.quantile)
         mask = rule(relevance)
-        return Explanation(mask, on, ranking=relevance, rule=rule, facts={"layer": found.name})
+        return Explanation(mask, on, ranking=relevance, rule=rule, facts=found.facts)
 
 
 def norms(found: LayerMap) -> Tensor:

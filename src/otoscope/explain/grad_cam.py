@@ -59,7 +59,7 @@ class GradCam(StageConfig):
         relevance = placed(grid, found.geometry, on, on.n_frames(waveform.shape[-1]), self.placement)
         rule = partial(mask_of, threshold=self.threshold, quantile=self.quantile)
         mask = rule(relevance)
-        return Explanation(mask, on, ranking=relevance, rule=rule, facts={"layer": found.name})
+        return Explanation(mask, on, ranking=relevance, rule=rule, facts=found.facts)
 
 
 def class_map(found: LayerMap, gradient: Tensor) -> Tensor:

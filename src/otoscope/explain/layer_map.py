@@ -36,6 +36,11 @@ class LayerMap:
     geometry: Geometry
     output: Tensor
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """The layer's name, and whether its grid was only inferred (rows may then be moments), JSON-able."""
+        return {"layer": self.name, "approximate_grid": self.geometry.approximate}
+
 
 def layer_map(model: AudioModel, waveform: Tensor, layer: str | None) -> LayerMap:
     """Return the activations of a layer; None: the last declared layer that has places in time or frequency.
