@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("otoscope.cli.record:record", "run a network over sounds and keep what its neurons do"),
     "caption": ("otoscope.cli.caption:caption", "put the sounds of a run into words"),
     "describe": ("otoscope.cli.describe:describe", "put the neurons of a run into words, with scores"),
+    "select": ("otoscope.cli.select:select", "find the neurons of each class, beside what chance selects"),
+    "share": ("otoscope.cli.select:share", "say which classes share neurons, within a task or between two"),
     "ablate": ("otoscope.cli.ablate:ablate", "remove a concept's neurons and measure what breaks"),
     "rate": ("otoscope.cli.rate:rate", "let people rate descriptions, blinded, and read their answers"),
     "report": ("otoscope.cli.report:report", "write a run as one page that plays"),

@@ -1,0 +1,128 @@
+"""``otoscope select RUN`` and ``otoscope share RUN``: neurons of classes, and what classes share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines, short
+
+
+def select(
+    run: options.RunFolder,
+    labels: Annotated[
+        list[str] | None, typer.Option(help="label sets, combined ones as a+b; all of the run by default")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="auroc, entropy, mean-difference, contrastive, mutual-information, fisher or property"
+        ),
+    ] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="recorded layers or globs; all by default")] = None,
+    preset: Annotated[str, typer.Option(help="default, aape-2026 or lape-2024: as published")] = "default",
+    seed: options.Seed = 0,
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Find the neurons that fire for a class: tested by permuting whole groups, beside what chance would select."""
+    from otoscope.selectivity import presets
+    from otoscope.selectivity.config import SelectConfig
+    from otoscope.selectivity.stage import load
+    from otoscope.selectivity.stage import select as run_stage
+    from otoscope.store.run import open_run
+
+    config = options.configured(
+        SelectConfig,
+        settings,
+        base=presets.preset(preset).model_dump(),
+        labels=tuple(labels) if labels else None,
+        method=method,
+        layers=tuple(layers) if layers else None,
+        seed=seed,
+    )
+    opened = open_run(run)
+    if dry_run:
+        print_json({"run": run, "config": config.identity()})
+        return
+    name = run_stage(opened, config)
+    found = load(opened, name)[1]
+    if json:
+        print_json({"selection": name, "statistics": found["statistics"], "classes": found["classes"]})
+        return
+    print_lines([name, ""])
+    for row in found["statistics"].iter_rows(named=True):
+        print_lines(_task(row))
+        classes = found["classes"].filter(task=row["task"]).drop("task")
+        print_lines(["", *aligned([list(one) for one in classes.iter_rows()], classes.columns), ""])
+
+
+def _task(row: dict[str, Any]) -> list[str]:
+    """Return what a person wants to know of a task first."""
+    chance = row.get("chance_n_selected")
+    beside = ""
+    if chance is not None:
+        beside = f" (permuted labels: {chance:.1f}, at most {row['chance_n_selected_p95']:.0f} in 95 %)"
+    exchanged = row["exchanged"] if row["group_declared"] else "clip: no group was declared"
+    lines = [
+        f"{row['task']}: {row['n_selected']} of {row['n_neurons']} neurons are selected{beside},"
+        f" {row['n_pairs']} assignments to {row['n_classes']} classes",
+        f"  {row['method']}, rule {row['rule']}; {row['n_clips']} clips, exchanged by {exchanged}",
+    ]
+    if row.get("testable") is False:
+        lines.append("  not testable: these groups cannot reach alpha, whatever the neurons do")
+    if row.get("stability") is not None:
+        lines.append(
+            f"  on two halves of the groups the same assignments to {100 * row['stability']:.0f} % (Jaccard)"
+        )
+    return lines
+
+
+def share(
+    run: options.RunFolder,
+    tasks: Annotated[
+        list[str] | None, typer.Option(help="one task, or two: the first's classes against the second's")
+    ] = None,
+    selection: Annotated[
+        str | None, typer.Option(help="a selection of the run; the only one by default")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Option(help="a run of the same network that holds the second task")
+    ] = None,
+    null: Annotated[
+        str | None,
+        typer.Option(help="margins: swaps that keep both margins; labels: permuted, selected again"),
+    ] = None,
+    show: options.Show = 15,
+    seed: options.Seed = 0,
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say which classes share more neurons than chance, within a task or between two."""
+    from otoscope.selectivity.config import ShareConfig
+    from otoscope.selectivity.share import share as run_stage
+    from otoscope.store import tables
+    from otoscope.store.run import open_run
+
+    config = options.configured(
+        ShareConfig,
+        settings,
+        tasks=tuple(tasks) if tasks else None,
+        selection=selection,
+        null=null,
+        seed=seed,
+    )
+    opened = open_run(run)
+    name = run_stage(opened, config, other=other)
+    found = tables.read(opened.root / "sharing" / f"{name}.parquet")
+    if json:
+        print_json({"sharing": name, "pairs": found})
+        return
+    best = found.sort("jaccard", descending=True, nulls_last=True).head(show)
+    rows = [[short(value, 30) for value in row] for row in best.iter_rows()]
+    print_lines([name, "", *aligned(rows, best.columns)])
