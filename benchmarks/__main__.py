@@ -22,6 +22,7 @@ BENCHMARKS = {
     "similarity": "benchmarks.similarity",
     "recording": "benchmarks.recording",
     "memory": "benchmarks.memory",
+    "selection": "benchmarks.selection",
 }
 
 #: what is aimed at: (benchmark, figure path) -> (comparison, value)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from otoscope.data.decode import Batch
 from otoscope.models.audio_model import AudioModel
+from otoscope.models.geometry import Geometry
 from otoscope.record.hooks import capturing, tensor_of
 from otoscope.record.layers import Layer, modules_of
 from otoscope.record.probe import ProbedLayer, device_of, run
@@ -50,6 +51,7 @@ class Listener:
         self._place = {one.layer: i for i, one in enumerate(layers)}
         self._modules, self._device = modules_of(model), device_of(model)
         self._ends_early = all(one.layer.module is not None for one in layers)
+        self._geometries: dict[tuple[Layer, tuple[int, ...], int], Geometry] = {}
 
     def hear(self, batch: Batch, floors: Sequence[Tensor] | None = None) -> tuple[Reduction, ...]:
         """Return the layers' reductions, one row a window.
@@ -94,12 +96,15 @@ class Listener:
         with torch.inference_mode():
             return reduce_batch(output, geometry, batch, self._model.sample_rate, self._wanted[layer], floor)
 
-    def _geometry(self, layer: Layer, shape: tuple[int, ...], n_samples: int) -> Any:
-        declared = self._model.geometry(layer.name, shape, n_samples)
-        if declared is not None:
-            return declared
-        probed = next(one for one in self._layers if one.layer == layer).geometry
-        return probed.in_proportion(probed.axes, shape, n_samples / self._model.sample_rate)
+    def _geometry(self, layer: Layer, shape: tuple[int, ...], n_samples: int) -> Geometry:
+        """Return the geometry of a layer's output; the same for every batch of that shape."""
+        key = (layer, shape, n_samples)
+        if key not in self._geometries:
+            declared = self._model.geometry(layer.name, shape, n_samples)
+            probed = next(one for one in self._layers if one.layer == layer).geometry
+            seconds = n_samples / self._model.sample_rate
+            self._geometries[key] = declared or probed.in_proportion(probed.axes, shape, seconds)
+        return self._geometries[key]
 
     def _autocast(self) -> Any:
         if self._precision == "float32":
