@@ -47,6 +47,32 @@ def test_a_description_table_of_wrong_words_recovers_nothing_and_a_right_one_eve
         tables.write(path, table)
 
 
+def test_methods_that_give_several_words_are_read_by_all_of_them(run: Run) -> None:
+    table = run.table("descriptions")[1]
+    accepted = planted(run)["neurons"]["accepted"].to_list()
+    right = [["nothing", next(iter(words))] if words else ["nothing"] for words in accepted]
+    places = table.select("neuron", "layer", "index", "pole")
+    path, marker = run.root / "descriptions" / "words.parquet", run.root / "stages" / "describe-words.json"
+    try:
+        marker.write_text('{"config": {}}')
+        tables.write(path, places.with_columns(pl.Series("open_concepts", right)))
+        several = planted(run, "words")["summary"]
+        tables.write(path, places.with_columns(pl.Series("gist", [", ".join(one) + "." for one in right])))
+        gist = planted(run, "words")["summary"]
+        tables.write(path, places)
+        with pytest.raises(InputError, match="none of top_concepts, open_concepts and gist"):
+            planted(run, "words")
+    finally:
+        path.unlink()
+        marker.unlink()
+    for found in (several, gist):
+        assert found["recovered"].to_list() == found["planted"].to_list()
+        assert (
+            found["recovered_significant"].null_count() == found["chance_list"].null_count() == found.height
+        )
+        assert (found["chance_dealt"] < found["planted"]).all()
+
+
 def test_only_planted_networks_have_planted_truth(run: Run, tmp_path: Path) -> None:
     other = Run(tmp_path)
     other.__dict__["manifest"] = {**run.manifest, "model": {"spec": "demo:"}}

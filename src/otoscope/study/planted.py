@@ -8,6 +8,9 @@ accepted by its rule, in one of three readings, each with its own chance:
              any concept list, so "bass-heavy" and "deep bass" name the rule that accepts "bass" only in this reading
     top5     exact, for any of the neuron's five best concepts
 
+Methods that give several words at once are read by all of them: the open concepts of ``open``, the words of the gist
+of ``summary``. Tables without q have no significant descriptions to count (null).
+
 Chance is the share recovered when the descriptions are dealt to the neurons at random (200 permutations), which keeps
 how often each concept is given; for the exact reading also the share of the concept list that would be accepted. A
 rule-less neuron is named falsely if its description is significant (q <= alpha); noise distractors only, since a
@@ -78,7 +81,8 @@ def planted(
     )
     ruled = scored.filter(pl.col("accepted").list.len() > 0)
     summary = ruled.group_by("kind", "strength").agg(
-        pl.len().alias("planted"), *(pl.col(name).sum() for name in MEASURES)
+        pl.len().alias("planted"),
+        *(pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()) for name in MEASURES),
     )
     false = scored.filter((pl.col("kind") == "distractor") & (pl.col("pole") == "high"))
     names = false.group_by(pl.col("rules").list.first().fill_null("noise").alias("sort")).agg(
@@ -102,7 +106,25 @@ def _concept_list(run: Run, descriptions: str | None) -> tuple[str, ...]:
     marker = read_stage(run, f"describe-{name}")
     if marker is None:
         raise StageError(f"{run.root} does not say how the descriptions {name} were made: describe again")
-    return tuple(marker["config"]["concepts"])
+    return tuple(marker["config"].get("concepts", ()))
+
+
+def _given(table: pl.DataFrame) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the words that each row gives first, and all that it gives (five at most of a concept set)."""
+    if "top_concepts" in table.columns:
+        first = [[one] if one else [] for one in table["concept"].to_list()]
+        return first, [one or [] for one in table["top_concepts"].to_list()]
+    if "open_concepts" in table.columns:
+        given = [one or [] for one in table["open_concepts"].to_list()]
+    elif "gist" in table.columns:
+        given = [
+            [part.strip(" .").lower() for part in (one or "").split(",")] for one in table["gist"].to_list()
+        ]
+    else:
+        raise InputError(
+            f"the table holds none of top_concepts, open_concepts and gist, only {', '.join(table.columns)}"
+        )
+    return given, given
 
 
 def _scored(
@@ -110,10 +132,12 @@ def _scored(
 ) -> pl.DataFrame:
     accepted = [frozenset(one or ()) for one in table["accepted"].to_list()]
     single = [frozenset(word for word in one if len(words(word)) == 1) for one in accepted]
-    best = [one or [] for one in table["top_concepts"].to_list()]
-    first = [[one] if one else [] for one in table["concept"].to_list()]
+    first, best = _given(table)
     parts = [[part for concept in one for part in words(concept)] for one in first]
-    significant = (table["q"] <= alpha).fill_null(False).to_numpy()
+    tested = "q" in table.columns
+    significant = (
+        (table["q"] <= alpha).fill_null(False).to_numpy() if tested else np.zeros(table.height, np.bool_)
+    )
     spread = np.array([sum(name in one for name in concepts) / max(len(concepts), 1) for one in accepted])
     dealings = np.stack([generator.permutation(len(accepted)) for _ in range(DRAWS)])
     exact, top5 = _hits(first, accepted), _hits(best, accepted)
@@ -122,9 +146,13 @@ def _scored(
     mine = np.arange(len(accepted))
     return table.with_columns(
         *(pl.Series(name, hits[mine, mine]) for name, hits in found.items()),
-        pl.Series("significant", significant),
-        pl.Series("recovered_significant", exact[mine, mine] & significant),
-        pl.Series("chance_list", spread),
+        pl.Series("significant", significant if tested else [None] * table.height, dtype=pl.Boolean),
+        pl.Series(
+            "recovered_significant",
+            exact[mine, mine] & significant if tested else [None] * table.height,
+            dtype=pl.Boolean,
+        ),
+        pl.Series("chance_list", spread if len(concepts) else [None] * table.height, dtype=pl.Float64),
         pl.Series("chance_dealt", exact[mine, dealings].mean(axis=0)),
         pl.Series("chance_worded", worded[mine, dealings].mean(axis=0)),
         pl.Series("chance_top5", top5[mine, dealings].mean(axis=0)),
