@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from otoscope.data.select import Folds, Names, chosen_rows
 from otoscope.data.source import Source
 from otoscope.errors import InputError, UnknownNameError
-from otoscope.store.hashing import sha256_json
+from otoscope.store.hashing import sha256_json_table
 
 STANDARD = ("row", "id", "path", "start_s", "end_s", "group", "fold", "split")
 """The columns that every table starts with."""
@@ -196,7 +196,7 @@ class Clips:
         made_from = [one for one in self.source.columns if one not in STANDARD and one not in labels]
         hashed = [*labels, *made_from]
         columns = [*dict.fromkeys(["id", "start_s", "end_s", *hashed, *self.source.columns])]
-        content = [
+        content = (
             [
                 record["id"],
                 self.source.size(record),
@@ -205,8 +205,8 @@ class Clips:
                 *(record[one] for one in hashed),
             ]
             for record in self.table.select(columns).iter_rows(named=True)
-        ]
-        return sha256_json([labels, content])
+        )
+        return sha256_json_table(labels, content)
 
 
 def _renumbered(events: pl.DataFrame | None, rows: NDArray[np.int64]) -> pl.DataFrame | None:

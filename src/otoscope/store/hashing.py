@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,23 @@ def sha256_json(content: Any) -> str:
     True
     """
     return hashlib.sha256(canonical_json(content).encode("utf-8")).hexdigest()
+
+
+def sha256_json_table(head: Any, rows: Iterable[Any]) -> str:
+    """Return ``sha256_json([head, list(rows)])``, one row in memory at a time.
+
+    Examples
+    --------
+    >>> sha256_json_table(["a"], iter([[1, "x"], [2, None]])) == sha256_json([["a"], [[1, "x"], [2, None]]])
+    True
+    """
+    digest = hashlib.sha256(f"[{canonical_json(head)},[".encode())
+    between = ""
+    for row in rows:
+        digest.update((between + canonical_json(row)).encode("utf-8"))
+        between = ","
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def hash8(content: Any) -> str:
