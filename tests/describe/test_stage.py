@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from otoscope.describe import db, recorded
+from otoscope.describe import recorded
 from otoscope.describe.config import DescribeConfig
 from otoscope.describe.recorded import Stored
 from otoscope.describe.stage import config_type, describe
@@ -108,7 +108,7 @@ def test_done_is_not_done_again(run: Run, config: DescribeConfig, monkeypatch: p
     name = describe(run, config)
     other = describe(run, config.model_copy(update={"seed": 1}))
     assert other != name
-    monkeypatch.setattr(db, "describe_layers", None)
+    monkeypatch.setattr(recorded, "describe_layers", None)
     assert describe(run, config.model_copy(update={"block": 7})) == name
     assert runs.read_stage(run, "describe")["config"] == {"name": name}  # what was asked for last
 

@@ -120,9 +120,11 @@ class Chat:
     cache: AnswerCache | None
     limits: Limits
 
-    def answers(self, asked: Sequence[Asked]) -> list[Answer[Any]]:
-        """Return one answer a question."""
-        return ask(self.model, [one.question for one in asked], cache=self.cache, limits=self.limits)
+    def answers(self, run: Run, name: str, asked: Sequence[Asked]) -> list[Answer[Any]]:
+        """Return one answer a question, kept in the run as those behind the table of descriptions ``name``."""
+        answers = ask(self.model, [one.question for one in asked], cache=self.cache, limits=self.limits)
+        _write_answers(run, name, asked, answers)
+        return answers
 
     def estimate(self, asked: Sequence[Asked], prices: Prices | None = None) -> Estimate:
         """Return what asking would take; nothing is asked."""
@@ -162,7 +164,7 @@ def needed(chat: Chat | None, method: str) -> Chat:
     return chat
 
 
-def write_answers(run: Run, name: str, asked: Sequence[Asked], answers: Sequence[Answer[Any]]) -> None:
+def _write_answers(run: Run, name: str, asked: Sequence[Asked], answers: Sequence[Answer[Any]]) -> None:
     """Write the answers behind the table of descriptions called ``name``."""
     about = {key: [getattr(one, key) for one in asked] for key in ABOUT}
     table = answer_table(about, [one.question for one in asked], answers)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from otoscope.data.clips import Clips
@@ -30,8 +29,7 @@ from otoscope.describe.clip_words import (
 )
 from otoscope.describe.clipwise import Clipwise
 from otoscope.describe.config import DescribeConfig
-from otoscope.describe.output import write_descriptions
-from otoscope.describe.recorded import chosen_layers, describe_layers, summary
+from otoscope.describe.recorded import write_closed
 from otoscope.language import TextEncoder, TextSoundEncoder, text_encoder, text_sound_encoder
 from otoscope.language.concepts import ConceptSet
 from otoscope.language.embeddings import remember_in
@@ -71,17 +69,8 @@ def describe_by_captions(
         If no clip has both activations and a caption.
     """
     sources = _sources(run, config, clips, encoder)
-
-    def notes(table: pl.DataFrame) -> dict[str, Any]:
-        return {**summary(table, config.alpha), "top_k": config.top_k(table["n_describe"][0])}
-
-    return write_descriptions(
-        run,
-        "db",
-        VERSION,
-        sources.identity(run, config),
-        lambda: describe_layers(run, config, _clipwise(run, config, sources, clips)),
-        notes=notes,
+    return write_closed(
+        run, "db", VERSION, config, sources.identity(), lambda: _clipwise(run, config, sources, clips)
     )
 
 
@@ -105,11 +94,9 @@ class Sources:
     reader: TextEncoder
     hearing: TextSoundEncoder | None
 
-    def identity(self, run: Run, config: DescribeConfig) -> dict[str, Any]:
-        """Return everything that decides the descriptions, JSON-able."""
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the descriptions beside the configuration, JSON-able."""
         return {
-            **config.identity(),
-            "layers": [one.name for one in chosen_layers(run, config.layers)],
             "captions": self.captions,
             "score_captions": self.score_captions,
             "score_encoder": None if self.hearing is None else self.hearing.id,

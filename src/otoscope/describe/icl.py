@@ -26,7 +26,7 @@ import polars as pl
 from pydantic import Field
 
 from otoscope.data.clips import Clips
-from otoscope.describe.chatting import Asked, Chat, ChatConfig, counted, needed, opened, write_answers
+from otoscope.describe.chatting import Asked, Chat, ChatConfig, counted, needed, opened
 from otoscope.describe.clip_words import concepts_of as concept_set_of
 from otoscope.describe.icl_parse import Mapped, and_2024_proposed, concepts_of, proposed
 from otoscope.describe.icl_prompt import icl_messages
@@ -220,11 +220,8 @@ class _Job:
         return {(row["neuron"], row["pole"]): row["highly"] for row in table.iter_rows(named=True)}
 
     def _picked(self) -> tuple[dict[Key, tuple[str, ...]], dict[Key, str]]:
-        asked = self.questions()
-        chat = needed(self.chat, METHOD)
-        answers = chat.answers(asked)
-        name = table_name(self.run, METHOD, VERSION, self.identity)
-        write_answers(self.run, name, asked, answers)
+        asked, name = self.questions(), table_name(self.run, METHOD, VERSION, self.identity)
+        answers = needed(self.chat, METHOD).answers(self.run, name, asked)
         self.notes |= counted(answers)
         keys = [(int(one.neuron or 0), str(one.pole)) for one in asked]
         said = {key: got.value for key, got in zip(keys, answers) if got.value is not None}

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from otoscope.describe.chatting import Asked, Chat, ChatConfig, counted, needed, opened, write_answers
+from otoscope.describe.chatting import Asked, Chat, ChatConfig, counted, needed, opened
 from otoscope.describe.on_summary import Key, Summaries, summaries_of
 from otoscope.describe.output import table_name, write_descriptions
 from otoscope.describe.prompts import word_question
@@ -190,10 +190,8 @@ class _Job:
         return self.summaries.scored(texts, self._columns(rows, concepts, judged))
 
     def _asked(self, adjectives: Sequence[str]) -> dict[str, bool]:
-        asked = self.questions(adjectives)
-        answers = needed(self.chat, METHOD).answers(asked)
-        name = table_name(self.run, METHOD, VERSION, self.identity)
-        write_answers(self.run, name, asked, answers)
+        asked, name = self.questions(adjectives), table_name(self.run, METHOD, VERSION, self.identity)
+        answers = needed(self.chat, METHOD).answers(self.run, name, asked)
         self.notes |= counted(answers)
         return {word: got.value for word, got in zip(adjectives, answers) if got.value is not None}
 

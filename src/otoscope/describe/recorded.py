@@ -5,7 +5,7 @@ Layers are read in blocks of columns, so memory does not grow with the network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from otoscope.describe.clipwise import Clipwise
 from otoscope.describe.closed import identify, with_q
 from otoscope.describe.config import ClosedConfig
+from otoscope.describe.output import write_descriptions
 from otoscope.progress import track
 from otoscope.store.run import LayerRecord, Run
 
@@ -77,6 +78,42 @@ def describe_layers(run: Run, config: ClosedConfig, clips: Clipwise) -> pl.DataF
             )
         )
     return with_q(pl.concat(found))
+
+
+def write_closed(
+    run: Run,
+    method: str,
+    version: int,
+    config: ClosedConfig,
+    own: Mapping[str, Any],
+    clips: Callable[[], Clipwise],
+) -> str:
+    """Write the table of a method that picks concepts from a set, and return its name.
+
+    Parameters
+    ----------
+    run : Run
+    method, version
+        As in :func:`otoscope.describe.output.write_descriptions`.
+    config : ClosedConfig
+    own : mapping
+        What decides the table beside the configuration and the layers, JSON-able.
+    clips : callable
+        Gives the affinities; called only if the table is not there yet.
+    """
+    layers = [one.name for one in chosen_layers(run, config.layers)]
+
+    def notes(table: pl.DataFrame) -> dict[str, Any]:
+        return {**summary(table, config.alpha), "top_k": config.top_k(table["n_describe"][0])}
+
+    return write_descriptions(
+        run,
+        method,
+        version,
+        {**config.identity(), "layers": layers, **own},
+        lambda: describe_layers(run, config, clips()),
+        notes=notes,
+    )
 
 
 def summary(descriptions: pl.DataFrame, alpha: float) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from pydantic import Field
 
 from otoscope.describe.calibrate import Calibrated, and_2024_deletion, calibrate
 from otoscope.describe.cases import Case, cases_of
-from otoscope.describe.chatting import Chat, ChatTextConfig, counted, needed, opened, write_answers
+from otoscope.describe.chatting import Chat, ChatTextConfig, counted, needed, opened
 from otoscope.describe.free_text import Corpus, corpus_of
 from otoscope.describe.output import table_name, write_descriptions
 from otoscope.describe.summarise import Cutting, Explainer, Said, questions, statements_of
@@ -226,12 +226,8 @@ class _Job:
         )
 
     def _asked(self, parted: Parted) -> list[list[tuple[Said, Said]]]:
-        chat = self.chat
-        if chat is None:
-            return []
         asked = self.questions([case for part in parted for case in part])
-        answers = chat.answers(asked)
-        write_answers(self.run, self.name, asked, answers)
+        answers = needed(self.chat, METHOD).answers(self.run, self.name, asked)
         self.notes |= counted(answers)
         cutting = Cutting(self.config.cutting == "and-2024", self.config.least_tokens)
         found = {(one.neuron, one.pole, one.role): cutting.said(got) for one, got in zip(asked, answers)}

@@ -23,8 +23,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
 from otoscope.data.clips import Clips
 from otoscope.describe.clip_words import (
     caption_cosines,
@@ -35,8 +33,7 @@ from otoscope.describe.clip_words import (
 )
 from otoscope.describe.clipwise import Clipwise
 from otoscope.describe.config import TabConfig
-from otoscope.describe.output import write_descriptions
-from otoscope.describe.recorded import chosen_layers, describe_layers, summary
+from otoscope.describe.recorded import write_closed
 from otoscope.language import TextEncoder, TextSoundEncoder, text_encoder, text_sound_encoder
 from otoscope.language.concepts import ConceptSet
 from otoscope.store.run import Run
@@ -74,17 +71,8 @@ def describe_by_sound(
         If no clip can be decoded.
     """
     sources = _sources(run, config, clips, encoder)
-
-    def notes(table: pl.DataFrame) -> dict[str, Any]:
-        return {**summary(table, config.alpha), "top_k": config.top_k(table["n_describe"][0])}
-
-    return write_descriptions(
-        run,
-        "tab",
-        VERSION,
-        sources.identity(run, config),
-        lambda: describe_layers(run, config, _clipwise(run, config, sources, clips)),
-        notes=notes,
+    return write_closed(
+        run, "tab", VERSION, config, sources.identity(), lambda: _clipwise(run, config, sources, clips)
     )
 
 
@@ -107,11 +95,9 @@ class Sources:
     score_captions: str | None
     reader: TextEncoder | None
 
-    def identity(self, run: Run, config: TabConfig) -> dict[str, Any]:
-        """Return everything that decides the descriptions, JSON-able."""
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the descriptions beside the configuration, JSON-able."""
         return {
-            **config.identity(),
-            "layers": [one.name for one in chosen_layers(run, config.layers)],
             "score_captions": self.score_captions,
             "caption_encoder": None if self.reader is None else self.reader.id,
             "encoder": self.hearing.id,
