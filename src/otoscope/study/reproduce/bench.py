@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from otoscope.data.clips import Clips
 from otoscope.describe.presets import preset
 from otoscope.describe.stage import describe
 from otoscope.errors import ModelError, NotHereError
-from otoscope.language import remember, text_encoder
+from otoscope.language import TextEncoder, remember, text_encoder
 from otoscope.models.audio_model import LOGITS, AudioModel
 from otoscope.models.layer_presets import layer_preset
 from otoscope.record.config import RecordConfig
 from otoscope.record.stage import record
 from otoscope.stage_config import Seed, StageConfig
+from otoscope.store.hashing import canonical_json
 from otoscope.store.run import Run
 
 PROTOCOL = "and-2024"
@@ -95,6 +97,8 @@ class Bench:
         Name of the table of captions.
     commands : dict of str to str
         Name of a table -> the command that makes it.
+    made : dict of str to (str, polars.DataFrame)
+        The options of a description -> its name and table.
     """
 
     model: AudioModel
@@ -103,6 +107,7 @@ class Bench:
     config: ReproduceConfig
     captions: str
     commands: dict[str, str] = field(default_factory=dict)
+    made: dict[str, tuple[str, pl.DataFrame]] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
@@ -123,17 +128,17 @@ class Bench:
             If the method needs something that was not given.
         """
         config = preset(PROTOCOL, method, **{**self._given(method), **changes})
-        name = describe(self.run, config, method=method, clips=self.clips)
+        key = canonical_json([method, config.model_dump(mode="json")])
+        if key not in self.made:
+            name = describe(self.run, config, method=method, clips=self.clips)
+            self.made[key] = name, self.run.table("descriptions", name)[1]
+            self.commands[name] = self._command(method, changes)
+        return self.made[key]
+
+    def _command(self, method: str, changes: Mapping[str, Any]) -> str:
         words = [f"--set {key}={_text(value)}" for key, value in {**self._given(method), **changes}.items()]
-        self.commands[name] = " ".join(
-            [
-                "otoscope describe",
-                shlex.quote(str(self.run.root)),
-                f"--method {method} --preset {PROTOCOL}",
-                *words,
-            ]
-        )
-        return name, self.run.table("descriptions", name)[1]
+        call = ["otoscope describe", shlex.quote(str(self.run.root))]
+        return " ".join([*call, f"--method {method} --preset {PROTOCOL}", *words])
 
     def summaries(self) -> tuple[str, pl.DataFrame]:
         """Return the calibrated summaries of all recorded layers."""
@@ -147,9 +152,14 @@ class Bench:
         """Yield the commands that make the tables."""
         return (self.commands[one] for one in names if one in self.commands)
 
+    @cached_property
+    def sentences(self) -> TextEncoder:
+        """The sentence encoder, loaded once."""
+        return remember(text_encoder(self.config.sentence_encoder))
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors of texts by the sentence encoder."""
-        return remember(text_encoder(self.config.sentence_encoder)).encode(list(texts))
+        return self.sentences.encode(list(texts))
 
     def _given(self, method: str) -> dict[str, Any]:
         config = self.config
