@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, print_json, print_lines, short
+from otoscope.cli.output import framed, print_json, print_lines
 from otoscope.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -117,5 +117,4 @@ def _head(name: str, notes: dict[str, Any], written: str | None) -> list[str]:
 
 def _table(effects: pl.DataFrame, measure: str) -> list[str]:
     chosen = effects.filter(measure=measure).select(one for one in EFFECTS if one in effects.columns)
-    rows = [[short(one) for one in row] for row in chosen.iter_rows()]
-    return [f"change of the {measure} of each class's own clips:", *aligned(rows, chosen.columns)]
+    return [f"change of the {measure} of each class's own clips:", *framed(chosen, 60)]

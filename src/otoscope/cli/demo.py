@@ -8,7 +8,7 @@ import typer
 
 from otoscope.cli import options
 from otoscope.cli.dissect import summary
-from otoscope.cli.output import aligned, print_json, print_lines
+from otoscope.cli.output import aligned, framed, print_json, print_lines
 
 if TYPE_CHECKING:
     from otoscope.study.demo import Demo
@@ -52,7 +52,7 @@ def _show(made: Demo, as_json: bool) -> None:
             "chance_top5": "by chance of 5",
         }
     ).drop("chance_dealt", "worded", "chance_worded")
-    print_lines(aligned([list(row) for row in shown.iter_rows()], shown.columns))
+    print_lines(framed(shown))
     planted, right, chance = (int(shown[one].sum()) for one in ("planted", "recovered", "by chance"))
     noise = made.false_names.filter(sort="noise")
     false = f"{noise['confident_names'].sum()} of {noise['neurons'].sum()}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, counted, print_json, print_lines, short
+from otoscope.cli.output import counted, framed, print_json, print_lines
 
 if TYPE_CHECKING:
     import polars as pl
@@ -184,4 +184,4 @@ def _prices(text: str | None) -> Any:
 
 def _table(best: pl.DataFrame) -> list[str]:
     columns = [one for one in SHOWN if one in best.columns]
-    return aligned([[short(value) for value in row] for row in best.select(columns).iter_rows()], columns)
+    return framed(best.select(columns))

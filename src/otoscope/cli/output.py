@@ -83,6 +83,12 @@ def short(value: Any, most: int = 60) -> Any:
     return value
 
 
+def framed(table: pl.DataFrame, most: int | None = None) -> list[str]:
+    """Return a table as aligned lines, its columns as header; cells of more than ``most`` characters are cut."""
+    rows = (row if most is None else [short(value, most) for value in row] for row in table.iter_rows())
+    return aligned([list(row) for row in rows], table.columns)
+
+
 def aligned(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> list[str]:
     """Return rows as lines with aligned columns: numbers to the right, text to the left.
 

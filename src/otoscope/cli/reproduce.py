@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, print_json, print_lines, short
+from otoscope.cli.output import aligned, framed, print_json, print_lines
 
 if TYPE_CHECKING:
     from otoscope.study.reproduce.exhibits import Made
@@ -86,14 +86,9 @@ def _lines(made: Made) -> list[str]:
     title = f"{made.exhibit.id}. {made.exhibit.title} ({made.seconds:.0f} s)"
     if made.table is None:
         return [title, f"  not made: {made.reason}"]
-    shown = made.table.head(12)
-    rows = [[short(value, 40) for value in row] for row in shown.iter_rows()]
-    lines = [title, "ours:", *aligned(rows, shown.columns)]
-    published = made.exhibit.published
-    if published is not None:
-        some = published.head(12)
-        lines += [f"published ({made.exhibit.source}):"]
-        lines += aligned([[short(value, 40) for value in row] for row in some.iter_rows()], some.columns)
+    lines = [title, "ours:", *framed(made.table.head(12), 40)]
+    if made.exhibit.published is not None:
+        lines += [f"published ({made.exhibit.source}):", *framed(made.exhibit.published.head(12), 40)]
     return [*lines, *(f"  {command}" for command in made.commands)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, print_json, print_lines, short
+from otoscope.cli.output import framed, print_json, print_lines
 
 
 def select(
@@ -58,7 +58,7 @@ def select(
     for row in found["statistics"].iter_rows(named=True):
         print_lines(_task(row))
         classes = found["classes"].filter(task=row["task"]).drop("task")
-        print_lines(["", *aligned([list(one) for one in classes.iter_rows()], classes.columns), ""])
+        print_lines(["", *framed(classes), ""])
 
 
 def _task(row: dict[str, Any]) -> list[str]:
@@ -124,5 +124,4 @@ def share(
         print_json({"sharing": name, "pairs": found})
         return
     best = found.sort("jaccard", descending=True, nulls_last=True).head(show)
-    rows = [[short(value, 30) for value in row] for row in best.iter_rows()]
-    print_lines([name, "", *aligned(rows, best.columns)])
+    print_lines([name, "", *framed(best, 30)])

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, print_json, print_lines
+from otoscope.cli.output import framed, print_json, print_lines
 
 study = typer.Typer(
     add_completion=False,
@@ -36,7 +36,7 @@ def planted(
         print_json({key: found[key] for key in ("summary", "false_names")})
         return
     for key in ("summary", "false_names"):
-        print_lines(aligned([list(row) for row in found[key].iter_rows()], found[key].columns))
+        print_lines(framed(found[key]))
         print_lines([""])
 
 
@@ -72,7 +72,7 @@ def last_layer(
         "dealt_top1",
         "dealt_mrr",
     ]
-    print_lines(aligned([list(row) for row in found.select(shown).iter_rows()], shown))
+    print_lines(framed(found.select(shown)))
 
 
 @study.command()
@@ -101,7 +101,7 @@ def interpretability(
     if json:
         print_json({"name": found.name, "layers": found.layers})
         return
-    print_lines(aligned([list(row) for row in found.layers.iter_rows()], found.layers.columns))
+    print_lines(framed(found.layers))
 
 
 @study.command()
@@ -126,8 +126,8 @@ def words(
             {"descriptions": name, "words": counted, "layers": layers, "blocks": blocks, "trend": depth}
         )
         return
-    print_lines(aligned([list(row) for row in counted.head(show).iter_rows()], counted.columns))
-    print_lines(["", *aligned([list(row) for row in layers.iter_rows()], layers.columns), ""])
+    print_lines(framed(counted.head(show)))
+    print_lines(["", *framed(layers), ""])
     print_lines(
         [
             f"trend over {depth.n_blocks} blocks, adjusted for length: tau {depth.tau:.2f}, p {depth.p:.3g}"
@@ -176,4 +176,4 @@ def ordered(
     if json:
         print_json({"name": name, "accuracy": found})
         return
-    print_lines([name, "", *aligned([list(row) for row in found.iter_rows()], found.columns)])
+    print_lines([name, "", *framed(found)])
