@@ -25,7 +25,7 @@ from otoscope.ablate.hearing import Window
 from otoscope.ablate.interventions import intervention
 from otoscope.ablate.lesion import Lesion
 from otoscope.ablate.places import Place, masks_of
-from otoscope.errors import InputError, MissingExtraError, ModelError
+from otoscope.errors import InputError, ModelError
 from otoscope.models import folder, huggingface
 from otoscope.models.audio_model import AudioModel, unwrap
 from otoscope.models.weights import hash_weights
@@ -203,10 +203,7 @@ def _saver(model: AudioModel) -> Any:
 
 
 def _save_pretrained(model: AudioModel, out: Path) -> None:
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError.of("hf", "transformers") from error
+    transformers = huggingface.transformers()
     name, _, revision = huggingface.parse(model.spec.removeprefix("hf:"))
     inner: Any = unwrap(model.net)
     bars = transformers.utils.logging.is_progress_bar_enabled()

@@ -28,7 +28,7 @@ from otoscope.caption.options import cleaning_of
 from otoscope.caption.prompted import PROMPT, PromptedCaptioner
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.language import pretrained
-from otoscope.models.python import _from_file, _from_name
+from otoscope.models.python import module_of
 from otoscope.store.hashing import hash8, sha256_file
 
 SCHEME = "py"
@@ -74,7 +74,7 @@ def load(rest: str = "") -> PromptedCaptioner:
     place, separator, name = target.rpartition(":")
     if not separator or not place or not name:
         raise InputError(f"expected py:module:function or py:path/to/file.py:function, got 'py:{rest}'")
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
+    module = module_of(place)
     if not hasattr(module, name):
         raise UnknownNameError.of(
             f"function in {place}", name, [one for one in vars(module) if not one.startswith("_")]

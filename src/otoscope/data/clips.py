@@ -109,12 +109,7 @@ class Clips:
             raise InputError(
                 f"{self.spec} carries no labels: its table has the columns {', '.join(self.table.columns)}"
             )
-        if name is None:
-            return self.label_sets[0]
-        for one in self.label_sets:
-            if one.name == name:
-                return one
-        raise UnknownNameError.of("label set", name, [one.name for one in self.label_sets])
+        return named_or_first(self.label_sets, name)
 
     def targets(self, name: str | None = None) -> NDArray[np.int64] | NDArray[np.bool_]:
         """Return what a classifier learns.
@@ -207,6 +202,22 @@ class Clips:
             for record in self.table.select(columns).iter_rows(named=True)
         )
         return sha256_json_table(labels, content)
+
+
+def named_or_first(label_sets: Sequence[LabelSet], name: str | None) -> LabelSet:
+    """Return the label set called ``name``, the first (primary) one for None; there is at least one.
+
+    Raises
+    ------
+    UnknownNameError
+        If none has that name.
+    """
+    if name is None:
+        return label_sets[0]
+    for one in label_sets:
+        if one.name == name:
+            return one
+    raise UnknownNameError.of("label set", name, [one.name for one in label_sets])
 
 
 def _renumbered(events: pl.DataFrame | None, rows: NDArray[np.int64]) -> pl.DataFrame | None:

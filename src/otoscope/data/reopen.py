@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from otoscope.data.clips import Clips, LabelSet
-from otoscope.errors import InputError, StageError, UnknownNameError
+from otoscope.data.clips import Clips, LabelSet, named_or_first
+from otoscope.errors import InputError, StageError
 from otoscope.registry import load
 from otoscope.store import tables
 from otoscope.store.run import Run
@@ -90,10 +90,7 @@ class Labels:
         """
         if not self.label_sets:
             raise InputError(f"{self.spec} carries no labels")
-        found = {one.name: one for one in reversed(self.label_sets)}
-        if name is not None and name not in found:
-            raise UnknownNameError.of("label set", name, list(found))
-        return self.label_sets[0] if name is None else found[name]
+        return named_or_first(self.label_sets, name)
 
 
 def labels_of(run: Run) -> Labels:
@@ -136,12 +133,11 @@ def reopen(run: Run, moved: Clips | None = None, *, heard: bool = True) -> Clips
                 f"the sounds of {kept['spec']} are no longer at {folder}: move them back, or say where they are now "
                 "(--data)"
             )
-    sets = tuple(LabelSet(one["name"], tuple(one["classes"]), one["kind"]) for one in kept["label_sets"])
     return Clips(
         kept["name"],
         kept["spec"],
         table.drop(_ADDED, strict=False).with_columns(pl.col("row").cast(pl.Int64)),
-        sets,
+        labels_of(run).label_sets,
         load(SOURCES[source["kind"]])(**known),
         events=tables.read(events) if (events := run.root / EVENTS).is_file() else None,
         group_declared=kept["group_declared"],

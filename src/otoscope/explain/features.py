@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class Features:
         return self.function
 
 
-class Attribution(StageConfig):
+class Attribution(StageConfig, ABC):
     """What attribution methods share.
 
     Attributes
@@ -109,9 +110,9 @@ class Attribution(StageConfig):
     threshold: Literal["quantile", "as-published", "soft"] = "quantile"
     quantile: float = Field(0.9, ge=0, lt=1)
 
+    @abstractmethod
     def attributions(self, features: Features) -> Tensor:
         """Return the signed attribution of each bin, ``(clip, frequency, frame)``."""
-        raise NotImplementedError
 
     def __call__(self, model: AudioModel, waveform: Tensor, target: Target = None) -> Explanation:
         """Return the explanation of each clip; arguments as in :class:`otoscope.explain.explanation.Explainer`."""

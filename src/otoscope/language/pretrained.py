@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from otoscope.errors import InputError, MissingExtraError, ModelError, OtoscopeError, UnknownNameError
+from otoscope.errors import InputError, ModelError, OtoscopeError
+from otoscope.models.huggingface import transformers as transformers
+from otoscope.models.spec_options import parse
 
 
 def named(scheme: str, rest: str, options: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -31,11 +32,7 @@ def named(scheme: str, rest: str, options: Sequence[str]) -> tuple[str, dict[str
     >>> named("clap", "laion/clap-htsat-unfused?seed=3", ("seed", "int16"))
     ('laion/clap-htsat-unfused', {'seed': '3'})
     """
-    name, _, query = rest.partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    for option in given:
-        if option not in options:
-            raise UnknownNameError.of(f"option of {scheme}:", option, options)
+    name, given = parse(scheme, rest, options)
     if not name:
         raise InputError(f"expected {scheme}:NAME_OR_PATH, got no name after '{scheme}:'")
     return name, given
@@ -67,15 +64,6 @@ def switch(options: Mapping[str, str], name: str) -> bool:
     if text not in ("true", "1", "false", "0"):
         raise InputError(f"{name} takes true or false, got {text!r}")
     return text in ("true", "1")
-
-
-def transformers() -> Any:
-    """Return the library; where it is not installed, the error names the extra."""
-    try:
-        import transformers as library
-    except ImportError as error:
-        raise MissingExtraError.of("hf", "transformers") from error
-    return library
 
 
 @contextmanager

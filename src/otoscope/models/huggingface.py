@@ -79,7 +79,7 @@ def load(rest: str, device: str = "cpu") -> AudioModel:
         If the checkpoint cannot be found or read, is of another family, or lacks the weights of its head.
     """
     name, length_s, revision = parse(rest)
-    library = _transformers()
+    library = transformers()
     chosen = {} if revision is None else {"revision": revision}
     config = _configuration(library, name, chosen)
     kind, family_of = FAMILIES[config.model_type]
@@ -176,12 +176,13 @@ FAMILIES: dict[str, tuple[str, Callable[[Any, Any], Family]]] = {
 }
 
 
-def _transformers() -> Any:
+def transformers() -> Any:
+    """Return the library; where it is not installed, the error names the extra."""
     try:
-        import transformers
+        import transformers as library
     except ImportError as error:
         raise MissingExtraError.of("hf", "transformers") from error
-    return transformers
+    return library
 
 
 def _configuration(library: Any, name: str, chosen: dict[str, str]) -> Any:

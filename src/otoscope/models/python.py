@@ -83,7 +83,7 @@ def load(rest: str, device: str = "cpu") -> AudioModel:
     place, separator, name = rest.rpartition(":")
     if not separator or not place or not name:
         raise InputError(f"{_FORM}, got 'py:{rest}'")
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
+    module = module_of(place)
     if not hasattr(module, name):
         public = [one for one in vars(module) if not one.startswith("_")]
         raise UnknownNameError.of(f"factory in {place}", name, public)
@@ -164,6 +164,19 @@ def _made(factory: Any, spec: str) -> AudioModel:
         f"{spec} gave {type(made).__name__}; expected an AudioModel, an nn.Module with a `sample_rate`, or "
         "(module, sample_rate) or (module, sample_rate, classes)"
     )
+
+
+def module_of(place: str) -> ModuleType:
+    """Return the user's module, by its name or by the path of its file (``.py``).
+
+    Raises
+    ------
+    InputError
+        If there is no such file or module.
+    ModelError
+        If it fails as it is imported.
+    """
+    return _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from otoscope.errors import InputError, UnknownNameError
 
 
-def parse(scheme: str, rest: str, known: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    """Return the name and the options of ``NAME?option=value&...``.
+def parse(scheme: str, rest: str, known: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return the name (empty where there is none) and the options of ``NAME?option=value&...``.
 
     Raises
     ------
-    InputError
-        If there is no name.
     UnknownNameError
         If an option is not one of ``known``.
 
@@ -27,8 +26,6 @@ def parse(scheme: str, rest: str, known: tuple[str, ...]) -> tuple[str, dict[str
     for option in options:
         if option not in known:
             raise UnknownNameError.of(f"option of {scheme}:", option, known)
-    if not name:
-        raise InputError(f"{scheme}: needs a name: {scheme}:FILE_OR_FOLDER")
     return name, options
 
 
@@ -43,6 +40,8 @@ def with_length(scheme: str, rest: str) -> tuple[str, float | None]:
         If another option is given.
     """
     name, options = parse(scheme, rest, ("length_s",))
+    if not name:
+        raise InputError(f"{scheme}: needs a name: {scheme}:FILE_OR_FOLDER")
     if "length_s" not in options:
         return name, None
     try:

@@ -55,7 +55,7 @@ def capturing(
 
         return hook
 
-    with _installed(modules, {layer: hook_for(layer) for layer in layers if layer.module is not None}):
+    with installed(modules, {layer: hook_for(layer) for layer in layers if layer.module is not None}):
         yield
 
 
@@ -75,12 +75,13 @@ def intervening(modules: Mapping[str, nn.Module], changes: Mapping[Layer, Interv
 
         return hook
 
-    with _installed(modules, {layer: hook_for(layer, change) for layer, change in changes.items()}):
+    with installed(modules, {layer: hook_for(layer, change) for layer, change in changes.items()}):
         yield
 
 
 @contextmanager
-def _installed(modules: Mapping[str, nn.Module], hooks: Mapping[Layer, Callable[..., Any]]) -> Iterator[None]:
+def installed(modules: Mapping[str, nn.Module], hooks: Mapping[Layer, Callable[..., Any]]) -> Iterator[None]:
+    """Install a forward hook on each layer's module while the block runs; they are removed also when it raises."""
     with ExitStack() as stack:
         for layer, hook in hooks.items():
             handle: RemovableHandle = modules[str(layer.module)].register_forward_hook(hook)

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from otoscope.errors import HookError
-from otoscope.record.hooks import Intervention, _installed, tensor_of
+from otoscope.record.hooks import Intervention, installed, tensor_of
 from otoscope.record.layers import Layer, replace_selected
 
 
@@ -50,5 +50,5 @@ def widening(
 
         return hook
 
-    with _installed(modules, {layer: hook_for(layer, change) for layer, change in changes.items()}):
+    with installed(modules, {layer: hook_for(layer, change) for layer, change in changes.items()}):
         yield
