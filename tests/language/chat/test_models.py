@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -134,3 +135,15 @@ def test_files_that_are_no_script(content, tmp_path):
     path.write_text(content)
     with pytest.raises(FormatError, match="the script"):
         chat_model(f"scripted:{path}")
+
+
+def test_connections_are_closed_with_the_model():
+    pytest.importorskip("openai")
+    model = chat_model("openai:m@http://127.0.0.1:9/v1")
+    http = model._client._client
+    model = model.with_timeout(1.0)
+    gc.collect()
+    assert not http.is_closed
+    del model
+    gc.collect()
+    assert http.is_closed

@@ -76,7 +76,10 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float 
         try:
             with urllib.request.urlopen(url, timeout=1):
                 return
-        except (urllib.error.URLError, OSError):
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            time.sleep(0.2)
+        except OSError:
             time.sleep(0.2)
     lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
     pytest.skip(f"the server did not start: {lines[-1]}")

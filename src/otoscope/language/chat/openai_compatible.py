@@ -28,6 +28,7 @@ import json
 import os
 import sys
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -140,7 +141,11 @@ def load(rest: str, options: ChatOptions) -> OpenAICompatible:
         import openai
     except ImportError as error:
         raise MissingExtraError.of("llm", "openai") from error
-    return OpenAICompatible(openai.OpenAI(base_url=url, api_key=key or _NO_KEY, max_retries=0), model, url)
+    http = openai.DefaultHttpxClient()
+    client = openai.OpenAI(base_url=url, api_key=key or _NO_KEY, max_retries=0, http_client=http)
+    # The SDK closes its connections in __del__, which the collector may call after its sockets' own: too late.
+    weakref.finalize(client, http.close)
+    return OpenAICompatible(client, model, url)
 
 
 def _checked_url(url: str) -> str:
