@@ -51,7 +51,8 @@ def unpack(archive: Path, folder: Path) -> int:
             with source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 2**20)
             count += 1
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as error:
+    # zipfile raises RuntimeError for an encrypted member, and a kind of it for an unknown compression
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
         raise FormatError(f"{archive} is damaged or not an archive: {error}") from error
     return count
 
