@@ -106,3 +106,15 @@ def test_a_changed_byte_in_a_zip(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(FormatError, match="is damaged"):
         unpack(file, tmp_path / "out")
+
+
+@pytest.mark.parametrize("flags, compression", [(1, 0), (0, 97)], ids=["encrypted", "unknown compression"])
+def test_a_zip_that_cannot_be_read_here(tmp_path: Path, flags: int, compression: int) -> None:
+    file = zipped(tmp_path / "a.zip", {"a.txt": b"hello"})
+    data = bytearray(file.read_bytes())
+    for start, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.index(start) + offset
+        data[at : at + 4] = flags.to_bytes(2, "little") + compression.to_bytes(2, "little")
+    file.write_bytes(data)
+    with pytest.raises(FormatError, match="cannot be|damaged or not an archive"):
+        unpack(file, tmp_path / "out")
