@@ -116,5 +116,5 @@ def test_a_zip_that_cannot_be_read_here(tmp_path: Path, flags: int, compression:
         at = data.index(start) + offset
         data[at : at + 4] = flags.to_bytes(2, "little") + compression.to_bytes(2, "little")
     file.write_bytes(data)
-    with pytest.raises(FormatError, match="cannot be|damaged or not an archive"):
+    with pytest.raises(FormatError, match="damaged or not an archive"):
         unpack(file, tmp_path / "out")
