@@ -2,7 +2,8 @@
 
 An explainer is called ``explain(model, waveform, target)`` and gives a mask over the linear spectrogram and, where it
 has them, parts (:mod:`otoscope.explain.explanation`). :mod:`otoscope.explain.listen` is the one place that turns a mask
-into sound, :mod:`otoscope.explain.windows` explains sounds of any length, and :mod:`otoscope.explain.score` measures
+into sound, :mod:`otoscope.explain.train_explainer` trains those of :data:`TRAINABLE` on a classifier's hidden maps,
+:mod:`otoscope.explain.windows` explains sounds of any length, and :mod:`otoscope.explain.score` measures
 explainers beside :data:`CONTROLS` under each of :data:`REMOVALS`.
 """
 
@@ -16,6 +17,9 @@ EXPLAINERS: dict[str, str] = {
     "nmf-occlusion": "otoscope.explain.components:ComponentOcclusion",
 }
 """Explainer -> factory ``(**options)`` of a callable ``(model, waveform, target) -> Explanation``."""
+
+TRAINABLE: dict[str, str] = {}
+"""Method that is trained -> its recipe, an :class:`otoscope.explain.recipe.Recipe`; trained explainers are folders."""
 
 CONTROLS: dict[str, str] = {
     "random-size": "otoscope.explain.controls:random_size",
