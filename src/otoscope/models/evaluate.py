@@ -9,12 +9,13 @@ Reference: A. C. Davison and D. V. Hinkley (1997), Bootstrap methods and their a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from otoscope.data.clips import Clips
 from otoscope.data.decode import Decoding, batches
@@ -41,19 +42,52 @@ def clip_logits(
     device : str
         Where the model is.
     """
+    return clip_vectors(
+        model, model, clips, batch_size=batch_size, workers=workers, device=device, what="testing"
+    )
+
+
+def clip_vectors(
+    forward: Callable[[Tensor, Tensor], Tensor],
+    model: AudioModel,
+    clips: Clips,
+    *,
+    batch_size: int,
+    workers: int,
+    device: str,
+    what: str,
+) -> tuple[NDArray[np.float32], tuple[Failure, ...]]:
+    """Return one vector a clip, the mean over its windows by seconds, NaN where it could not be decoded.
+
+    Parameters
+    ----------
+    forward : callable
+        ``(waveform (clip, channel, time), lengths (clip,)) -> (clip, value)``, called without gradients.
+    model : AudioModel
+        Whose rate and clip length are used.
+    clips, batch_size, workers, device
+        As in :func:`clip_logits`.
+    what : str
+        For the progress display.
+
+    Raises
+    ------
+    EmptyDataError
+        If none of the clips can be decoded.
+    """
     decoding = Decoding(model.sample_rate, length=model.clip_length)
     total: NDArray[np.float64] | None = None
     seconds = np.zeros(len(clips))
     failures: list[Failure] = []
     stream = batches(clips, decoding, batch_size=batch_size, workers=workers)
-    for batch in track(stream, None, "testing"):
+    for batch in track(stream, None, what):
         failures.extend(batch.failures)
         if not len(batch):
             continue
-        logits = _forward(model, batch.waveforms, batch.lengths, device)
-        total = np.zeros((len(clips), logits.shape[1])) if total is None else total
+        vectors = _forward(forward, batch.waveforms, batch.lengths, device)
+        total = np.zeros((len(clips), vectors.shape[1])) if total is None else total
         share = batch.keep_s[:, 1] - batch.keep_s[:, 0]
-        np.add.at(total, batch.rows, logits * share[:, None])
+        np.add.at(total, batch.rows, vectors * share[:, None])
         np.add.at(seconds, batch.rows, share)
     if total is None:
         raise EmptyDataError(f"none of the {len(clips)} clips of {clips.spec} can be decoded")
@@ -63,12 +97,15 @@ def clip_logits(
 
 
 def _forward(
-    model: AudioModel, waveforms: NDArray[np.float32], lengths: NDArray[np.int64], device: str
+    forward: Callable[[Tensor, Tensor], Tensor],
+    waveforms: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    device: str,
 ) -> NDArray[np.float64]:
     with torch.no_grad():
         heard = torch.from_numpy(np.ascontiguousarray(waveforms)).to(device)
-        logits = model(heard, torch.from_numpy(lengths).to(device))
-    exact: NDArray[np.float64] = logits.double().cpu().numpy()
+        vectors = forward(heard, torch.from_numpy(lengths).to(device))
+    exact: NDArray[np.float64] = vectors.double().cpu().numpy()
     return exact
 
 

@@ -20,6 +20,7 @@ from otoscope.audio import windows
 from otoscope.errors import Failure
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.augment import mixup
+from otoscope.models.embedding import embedding
 from otoscope.models.sound_cache import SoundCache
 from otoscope.models.start import head_name
 from otoscope.progress import track
@@ -104,15 +105,14 @@ def embed(model: AudioModel, cache: SoundCache, batch_size: int, device: str) ->
     device : str
         Where the model is.
     """
-    net: Any = model.eval().net
+    model.eval()
     total, weight = torch.zeros(0, 0), torch.zeros(len(cache), 1)
     n_batches = -(-sum(1 for _ in _stretches(model, cache)) // batch_size)
     for batch in track(_batched(model, cache, batch_size), n_batches, "listening"):
         owner, seconds, lengths = (torch.tensor(column) for column in zip(*(one[:3] for one in batch)))
         waveforms = torch.from_numpy(np.stack([one[3] for one in batch])[:, None]).to(device)
         with torch.no_grad():
-            features = model.features(waveforms, lengths.to(device))
-            vectors = net.embedding(*(features if isinstance(features, tuple) else (features,))).cpu()
+            vectors = embedding(model, waveforms, lengths.to(device)).cpu()
         total = total if total.numel() else torch.zeros(len(cache), vectors.shape[1])
         total.index_add_(0, owner, vectors * seconds[:, None].float())
         weight.index_add_(0, owner, seconds[:, None].float())
