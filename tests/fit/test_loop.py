@@ -232,3 +232,37 @@ def test_schedules_rise_and_fall():
         assert rule(0.999, 0.1) < 0.01
         assert rule(0.0, 0.0) == 1.0
     assert SCHEDULES["constant"](0.7, 0.1) == 1.0
+
+
+def test_of_epochs_that_tie_the_earlier_or_the_later_is_kept(tmp_path):
+    def trained(ties):
+        module, values = network(), iter([0.5, 0.5, 0.4, 0.5, 0.4, 0.4])
+        config = FitConfig(epochs=6, patience=2, metric="accuracy", ties=ties)
+        return fit(
+            module, batches, loss_of(module), lambda: {"accuracy": next(values)}, config, tmp_path / ties
+        )
+
+    earlier, later = trained("earlier"), trained("later")
+    assert (earlier.best_epoch, len(earlier.epochs)) == (1, 3)
+    assert (later.best_epoch, len(later.epochs)) == (4, 6)
+
+
+def test_one_adam_step_is_what_the_equations_say(tmp_path):
+    """The first step of Adam moves each parameter by the learning rate, against its decayed gradient's sign."""
+    module = nn.Linear(4, 1)
+    before = state_of(module)
+    rows = torch.arange(16)
+    loss_of(module)(rows, None).backward()
+    decayed = {name: one.grad + 0.1 * one.detach() for name, one in module.named_parameters()}
+    config = FitConfig(
+        epochs=1, learning_rate=0.01, weight_decay=0.1, schedule="constant", clip_norm=None, optimiser="adam"
+    )
+    fit(module, lambda epoch, generator: [rows], loss_of(module), None, config, tmp_path)
+    for name, parameter in module.named_parameters():
+        step = 0.01 * decayed[name] / (decayed[name].abs() + 1e-8)
+        assert torch.allclose(parameter.detach(), before[name] - step, atol=1e-6)
+
+
+def test_options_that_came_later_leave_the_identity_of_older_trainings_alone():
+    assert not {"ties", "optimiser"} & FitConfig().identity().keys()
+    assert FitConfig(ties="later").identity()["ties"] == "later"

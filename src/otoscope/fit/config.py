@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,10 @@ class FitConfig(StageConfig):
         Which value of an epoch's row chooses the best one; None: the last epoch is the result.
     better : {"higher", "lower"}
         Which direction of ``metric`` is better.
+    ties : {"earlier", "later"}
+        Which of epochs with an equal ``metric`` is the best one.
+    optimiser : {"adamw", "adam"}
+        AdamW, or Adam with the weight decay added to the gradient (of every parameter) and betas 0.9, 0.999.
     seed : int
         Of everything random.
     """
@@ -43,4 +47,11 @@ class FitConfig(StageConfig):
     patience: int | None = Field(None, ge=1)
     metric: str | None = None
     better: Literal["higher", "lower"] = "higher"
+    ties: Literal["earlier", "later"] = "earlier"
+    optimiser: Literal["adamw", "adam"] = "adamw"
     seed: Seed = 0
+
+    def identity(self) -> dict[str, Any]:
+        """Return the choices that a training is known by, JSON-able; later options only where they are not default."""
+        later = {"ties": "earlier", "optimiser": "adamw"}
+        return {key: value for key, value in self.model_dump().items() if later.get(key) != value}

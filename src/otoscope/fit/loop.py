@@ -110,7 +110,7 @@ def fit(
     EmptyDataError
         If an epoch has no batch.
     """
-    who = {"config": sha256_json(config.model_dump()), **dict(identity or {})}
+    who = {"config": sha256_json(config.identity()), **dict(identity or {})}
     optimiser = _optimiser(module, config)
     state = checkpoint.resume(out, module, optimiser, who)
     mode = module.training
@@ -131,10 +131,12 @@ def fit(
     return history
 
 
-def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.AdamW:
+def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if not learning:
         raise InputError("no parameter of the module requires a gradient: there is nothing to train")
+    if config.optimiser == "adam":
+        return torch.optim.Adam(learning, lr=config.learning_rate, weight_decay=config.weight_decay)
     matrices = [parameter for parameter in learning if parameter.ndim >= 2]
     others = [parameter for parameter in learning if parameter.ndim < 2]
     groups = [
@@ -146,7 +148,7 @@ def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.AdamW:
 
 def _epoch(
     module: nn.Module,
-    optimiser: torch.optim.AdamW,
+    optimiser: torch.optim.Optimizer,
     batches: Batches[Batch],
     loss: Loss[Batch],
     validate: Validate | None,
@@ -190,7 +192,7 @@ def _seeded(module: nn.Module, seed: int) -> Iterator[None]:
 
 
 def _step(
-    module: nn.Module, optimiser: torch.optim.AdamW, value: Tensor, config: FitConfig, epochs_done: float
+    module: nn.Module, optimiser: torch.optim.Optimizer, value: Tensor, config: FitConfig, epochs_done: float
 ) -> float:
     """Take one step down ``value``; return it."""
     if not torch.isfinite(value):
@@ -227,4 +229,6 @@ def _is_better(row: dict[str, float], best: dict[str, float], config: FitConfig)
     if config.metric not in row:
         raise InputError(f"no metric {config.metric!r} in an epoch's row; there is: {', '.join(row)}")
     gain = row[config.metric] - best[config.metric]
+    if gain == 0:
+        return config.ties == "later"
     return gain > 0 if config.better == "higher" else gain < 0
