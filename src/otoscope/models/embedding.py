@@ -49,7 +49,18 @@ def embedding(model: AudioModel, waveform: Tensor, lengths: Tensor | None = None
     2
     """
     features = model.features(waveform, lengths)
-    given = features if isinstance(features, tuple) else (features,)
+    return embedding_of(model, features if isinstance(features, tuple) else (features,))
+
+
+def embedding_of(model: AudioModel, given: tuple[Any, ...]) -> Tensor:
+    """Return the embeddings ``(clip, dimension)`` of what the front end gave; as :func:`embedding`.
+
+    Parameters
+    ----------
+    model : AudioModel
+    given : tuple
+        The net's arguments.
+    """
     own = getattr(model.net, "embedding", None)
     if inspect.ismethod(own):
         found: Tensor = own(*given)
