@@ -97,6 +97,34 @@ def test_selective_neurons_are_found_and_no_others(null) -> None:
     assert np.mean([task_statistics(one.assigned)["n_pairs"] for one in chance]) < 0.5
 
 
+def test_entropy_names_classes_that_stand_out() -> None:
+    """A class of a selective neuron is judged against permuted labels, not by a bar over all neurons."""
+    labelling = worlds.task()
+    layers = worlds.layers(labelling, (12, 20), n_selective=4)
+    found = measure(layers, labelling, SelectConfig(method="entropy", n_permutations=200))
+    assert found.triples.tolist() == [[c, layer, c] for c in range(4) for layer in range(2)]
+    standing, p = found.evidence.standing, found.evidence.class_p
+    assert standing is not None and p is not None and standing.shape == p.shape == (4, 32)
+    counts = layers[0].read(slice(None)).counts
+    share = np.stack([counts[column > 0].mean(axis=0) for column in labelling.weights.T])
+    assert standing[:, :12] == pytest.approx(share / share.mean(axis=0))
+    assert (p.argmin(axis=0)[:4] == np.arange(4)).all() and p[:, :4].max(axis=0).min() > 0.05
+
+
+def test_entropy_of_a_neuron_that_spares_one_class() -> None:
+    """Selective, and three classes stand out by a third at most: none, or some of the three."""
+    labelling = worlds.task()
+    share = 0.3 * (labelling.weights[:, :1] == 0) + np.zeros((120, 8))
+    counts = np.random.default_rng(0).binomial(100, np.where(np.arange(8) < 2, share, 0.3))
+    found = measure(
+        from_arrays({"x": counts}, np.full(120, 100)),
+        labelling,
+        SelectConfig(method="entropy", n_permutations=200),
+    )
+    assert found.choice.selected.nonzero()[0].tolist() == [0, 1]
+    assert not found.choice.assigned[0].any()
+
+
 def test_a_dead_neuron_is_no_test() -> None:
     labelling = worlds.task()
     counts = np.random.default_rng(0).integers(0, 9, size=(120, 6))
@@ -145,7 +173,7 @@ def test_the_rule_by_hand() -> None:
     assert evidence.q.tolist() == pytest.approx([0.004, 0.04 / 3, 0.004, 0.9])
     choice = significant(evidence, 0.05, 0.7)
     assert choice.assigned.tolist() == [[True, True, False, False], [True, False, False, False]]
-    assert choice.thresholds == {"p_cut": 0.01, "min_effect": 0.7, "alpha": 0.05}
+    assert choice.thresholds == {"p_cut": pytest.approx(0.05 * 3 / 4), "min_effect": 0.7, "alpha": 0.05}
     assert not significant(
         weigh(effect, pair_p, 0.2), 0.05, 0.0
     ).selected.any()  # nothing below 0.2 is attainable

@@ -2,11 +2,16 @@
 
 Definition: effect = 1 - H / log C, with H the entropy of :mod:`otoscope.selectivity.entropy` and C the number of
 classes observed: 0 for a neuron that fires equally for all classes, 1 for one that fires for one class only. It names
-no class; classes are those whose activation probability exceeds the bar, the 95th percentile of all probabilities of
-all neurons and classes. A dead neuron has no effect.
+no class. A dead neuron has no effect.
 
-The published rule keeps the ``top_rate`` of lowest entropy. The default rule asks instead whether permuted labels give
-so low an entropy: rarely firing neurons have low entropies by chance, and are judged against their own.
+The published rule keeps the ``top_rate`` of lowest entropy and assigns every class whose activation probability exceeds
+the bar, the 95th percentile of all probabilities of all neurons and classes: a rarely firing neuron may have no class.
+
+The default rule asks instead whether permuted labels give so low an entropy: rarely firing neurons have low entropies
+by chance, and are judged against their own. Its classes are found in the same way, by *lift*[c] = p[c] / mean of p over
+the observed classes, 1 where the neuron fires for c as for the others: p of the best lift under permuted labels, held
+to the neurons' own cut (:mod:`otoscope.selectivity.rules`). A neuron that spares one class, and fires alike for the
+others, is selective and may have no class that stands out.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from torch import Tensor
 
 from otoscope.selectivity import entropy
 from otoscope.selectivity.mutual_information import features
-from otoscope.selectivity.selector import Bools, Choice, RuleOptions, Selector, Sums, numbers
+from otoscope.selectivity.selector import Choice, RuleOptions, Selector, Sums, numbers
 
 
 def effect(sums: Sums) -> Tensor:
@@ -31,11 +36,12 @@ def effect(sums: Sums) -> Tensor:
     return found
 
 
-def classes_of(sums: Sums) -> Bools:
-    """Return which probabilities exceed the bar ``(class, neuron)``."""
-    p = _probabilities(sums)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((p > entropy.kth_smallest(p[~np.isnan(p)], 0.95)).T)
+def lift(sums: Sums) -> Tensor:
+    """Return p[c] / mean of p over observed classes ``(..., class, neuron)``; NaN for a dead neuron or empty class."""
+    observed = sums.observations > 0
+    p = torch.where(observed, sums.features[0].double() / sums.observations.double(), 0)
+    even = p.sum(dim=-2, keepdim=True) / observed.sum(dim=-2, keepdim=True)
+    return torch.where(observed, p / even, torch.nan)
 
 
 def published(sums: Sums, found: NDArray[np.float64], options: RuleOptions) -> Choice:
@@ -65,6 +71,6 @@ SELECTOR = Selector(
     effect,
     min_effect=0.02,
     published=published,
-    classes_of=classes_of,
+    naming=lift,
     activations=False,
 )

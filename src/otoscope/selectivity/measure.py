@@ -138,17 +138,27 @@ def _decide(
         pair_p = np.concatenate(
             [one.p(found, most=config.alpha) for one, found in zip(references, effects)], axis=1
         )
-        evidence = weigh(effect, pair_p, smallest)
+        evidence = weigh(effect, pair_p, smallest, *_named(selector, sums, place, references, config.alpha))
     else:
-        nothing = np.full(effect.shape[1], np.nan)
-        evidence = Evidence(effect, np.full_like(effect, np.nan), nothing, nothing)
+        nothing, (standing, _) = np.full(effect.shape[1], np.nan), _named(selector, sums, place, [], 1.0)
+        evidence = Evidence(effect, np.full_like(effect, np.nan), nothing, nothing, standing)
     together = across(sums, place)
     if config.rule == "published":
         options = RuleOptions(config.top_rate, config.eligibility, config.match)
         return evidence, selector.published(together, effect, options)
     least = selector.min_effect if config.min_effect is None else config.min_effect
-    classes = None if selector.classes_of is None else selector.classes_of(together)
-    return evidence, significant(evidence, config.alpha, least, classes)
+    return evidence, significant(evidence, config.alpha, least)
+
+
+def _named(
+    selector: Selector, sums: list[Sums], place: int, references: list[Reference], alpha: float
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Return how much each class stands out and its p ``(class, neuron)``, where the effect names no class."""
+    if selector.naming is None:
+        return None, None
+    found = [numbers(selector.naming(at(one, place))) for one in sums]
+    p = [one.classes.p(own, most=alpha) for one, own in zip(references, found) if one.classes is not None]
+    return np.concatenate(found, axis=1), np.concatenate(p, axis=1) if p else None
 
 
 def at(sums: Sums, deal: int) -> Sums:

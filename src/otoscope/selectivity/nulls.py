@@ -25,9 +25,10 @@ and tails as in :mod:`otoscope.metrics.multiple_testing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,12 +129,15 @@ class Reference:
     best : array of float32 (1 + permutation, neuron)
         T of the true deal, then of the permutations; NaN for a neuron without an effect.
     kind : {"pooled", "tail", "counted"}
+    classes : Reference or None
+        Of how much each class stands out, where the effect names no class.
     """
 
     centre: NDArray[np.float64]
     spread: NDArray[np.float64]
     best: NDArray[np.float32]
     kind: str = "tail"
+    classes: Reference | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in NULLS:
@@ -207,25 +211,42 @@ def reference(
     kind : {"pooled", "tail", "counted"}
         Where p comes from.
     """
-    rows = 1 if selector.classes_of else permuted.weights.shape[1]
-    centre = np.empty((rows, layer.n_neurons))
-    spread, best = np.empty_like(centre), np.empty((permuted.n + 1, layer.n_neurons), dtype=np.float32)
-    width = max(8, _CELLS // ((permuted.n + 1) * permuted.weights.shape[1]))
+    n_deals, n_classes = permuted.n + 1, permuted.weights.shape[1]
+    measures = [one for one in (selector.effect, selector.naming) if one is not None]
+    rows = [n_classes] if len(measures) == 1 else [1, n_classes]
+    held = [_blank(one, n_deals, layer.n_neurons) for one in rows]
+    width = max(8, _CELLS // (n_deals * n_classes * len(measures)))
     for features in read(layer, selector, units):
-        held = features.table.shape[-1]
-        for start in range(0, held, width):
-            part = slice(start, min(start + width, held))
+        for start in range(0, features.table.shape[-1], width):
+            part = slice(start, min(start + width, features.table.shape[-1]))
             place = slice(features.columns.start + part.start, features.columns.start + part.stop)
-            found = _effects(features, selector, (true, permuted), part)
-            centre[:, place], spread[:, place], best[:, place] = _standardised(found)
-    return Reference(centre, spread, best, kind)
+            for table, found in zip(held, _effects(features, measures, (true, permuted), part)):
+                for kept, new in zip(table, _standardised(found)):
+                    kept[:, place] = new
+    made = [Reference(*table, kind) for table in held]
+    return made[0] if len(made) == 1 else replace(made[0], classes=made[1])
 
 
-def _effects(features: Features, selector: Selector, deals: tuple[Deals, ...], columns: slice) -> Tensor:
-    """Return the effects of all deals ``(deal, class, neuron)``."""
-    return torch.cat(
-        [selector.effect(sums_of(features, members, columns)) for one in deals for _, members in one.stacks()]
-    )
+def _blank(n_rows: int, n_deals: int, n_neurons: int) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+    """Return room for centre, spread ``(class, neuron)`` and best ``(deal, neuron)``."""
+    centre = np.empty((n_rows, n_neurons))
+    return centre, np.empty_like(centre), np.empty((n_deals, n_neurons), dtype=np.float32)
+
+
+def _effects(
+    features: Features,
+    measures: Sequence[Callable[[Sums], Tensor]],
+    deals: tuple[Deals, ...],
+    columns: slice,
+) -> list[Tensor]:
+    """Return the effects of all deals ``(deal, class, neuron)`` by each measure; sums are made once."""
+    parts: list[list[Tensor]] = [[] for _ in measures]
+    for one in deals:
+        for _, members in one.stacks():
+            sums = sums_of(features, members, columns)
+            for part, measure in zip(parts, measures):
+                part.append(measure(sums))
+    return [torch.cat(part) for part in parts]
 
 
 def _standardised(

@@ -108,8 +108,8 @@ class Selector:
         Least effect by default, in the measure's own unit.
     published : callable
         ``(Sums, effect (class, neuron), RuleOptions) -> Choice``: the rule without a null.
-    classes_of : callable or None
-        ``(Sums) -> (class, neuron)`` bool: which class a selected neuron belongs to, where the effect names none.
+    naming : callable or None
+        ``(Sums) -> (..., class, neuron)``, higher is more: how much each class stands out, where the effect names none.
     whole_layer : bool
         Whether features compare the neurons of a layer, so that it cannot be read in blocks of columns.
     activations : bool
@@ -121,7 +121,7 @@ class Selector:
     effect: Callable[[Sums], Tensor]
     min_effect: float
     published: Callable[[Sums, NDArray[np.float64], RuleOptions], Choice]
-    classes_of: Callable[[Sums], Bools] | None = None
+    naming: Callable[[Sums], Tensor] | None = None
     whole_layer: bool = False
     activations: bool = True
 

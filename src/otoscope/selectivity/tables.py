@@ -96,13 +96,14 @@ def of_task(
 def neurons(found: Measured, first_neuron: Mapping[str, int]) -> pl.DataFrame:
     """Return a row a neuron: its best effect and class, p, q, and the classes it belongs to."""
     effect, classes = found.evidence.effect, found.task.classes
-    best = np.nan_to_num(effect, nan=-np.inf)
-    top = best.argmax(axis=0)
-    highest = np.where(np.isnan(effect).all(axis=0), np.nan, best.max(axis=0))
+    highest = np.nan_to_num(effect, nan=-np.inf).max(axis=0)
+    highest = np.where(np.isinf(highest), np.nan, highest)
+    standing = effect if found.evidence.standing is None else found.evidence.standing
+    top = np.nan_to_num(standing, nan=-np.inf).argmax(axis=0)
     names = [one.name for one in found.layers]
     index = np.concatenate([np.arange(one.n_neurons) for one in found.layers])
     layer = [names[one] for one in found.layer_of]
-    named = len(effect) == len(classes)
+    named = len(standing) == len(classes)
     return pl.DataFrame(
         {
             "task": [found.task.task] * len(index),
@@ -132,7 +133,12 @@ def triples(found: Measured, first_neuron: Mapping[str, int]) -> pl.DataFrame:
     for one, layer, index in found.triples.tolist():
         name, place = found.layers[layer].name, starts[layer] + index
         row = one if len(found.evidence.effect) > 1 else 0
-        effect, p = found.evidence.effect[row, place], found.evidence.pair_p[row, place]
+        effect, pair_p, class_p = (
+            found.evidence.effect[row, place],
+            found.evidence.pair_p,
+            found.evidence.class_p,
+        )
+        p = pair_p[row, place] if class_p is None else class_p[one, place]
         neuron = first_neuron[name] + index
         rows.append(
             (
