@@ -16,6 +16,7 @@ from torch import Tensor
 from otoscope.errors import InputError
 from otoscope.explain.explanation import Explanation
 from otoscope.explain.hearing import outputs
+from otoscope.explain.judge import Judge
 from otoscope.explain.listen import check
 from otoscope.explain.removal import edited, filling
 from otoscope.explain.target import Target, chosen
@@ -74,6 +75,42 @@ def insertion_deletion(
             curves.append(_of_class(torch.stack(heard, 1), goal, activation))
     both = np.stack(curves)
     return evaluate(both[0], both[1], np.asarray(shares)), both
+
+
+def areas(
+    judge: Judge,
+    waveform: Tensor,
+    rankings: NDArray[np.float32],
+    target: int,
+    *,
+    shares: tuple[float, ...] = SHARES,
+    removal: str = "zero",
+    seed: int = 0,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the areas of several rankings of one clip, ``(ranking,)`` by name.
+
+    Parameters
+    ----------
+    judge : Judge
+        Hears; its model is in evaluation mode.
+    waveform : Tensor, shape (1, channel, time)
+    rankings : array (ranking, frequency, frame)
+        In [0, 1], higher is put in first.
+    target : int
+        The explained class.
+    shares, removal, seed
+        As for :func:`insertion_deletion`.
+    """
+    spectrum = judge.on.spectrum(waveform)
+    fill = filling(removal, spectrum, None, seed).to(spectrum)
+    places = ranks(torch.from_numpy(rankings))
+    kept = torch.stack([places < one for one in shares], 1)  # (ranking, share, frequency, frame)
+    curves = []
+    for insert in (True, False):
+        masks = (kept == insert).flatten(0, 1).to(waveform)
+        p = judge.probabilities(judge.heard(spectrum, masks, fill, waveform.shape[-1]))
+        curves.append(p[:, target].reshape(len(rankings), len(shares)))
+    return evaluate(curves[0], curves[1], np.asarray(shares))
 
 
 def ranks(relevance: Tensor) -> Tensor:

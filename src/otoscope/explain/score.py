@@ -1,12 +1,13 @@
 """How good is an explanation, and how much of that would any mask of its kind achieve?
 
-For each clip and each method, the method's mask and every control (:mod:`otoscope.explain.controls`) are put to the
-same test: under each removal operator (:mod:`otoscope.explain.removal`) the network hears what the mask keeps and what
-it leaves, and the measures of :mod:`otoscope.metrics.faithfulness` compare its probabilities with those for the whole
-sound. Size, sparseness, complexity and the share of energy that passes stand beside them. The explained class is the
-one that the network names, and the same for every row of a clip.
+For each case (a clip and an explained class, :mod:`otoscope.explain.cases`) and each method, the method's mask and every
+control (:mod:`otoscope.explain.controls`) are put to the same test: under each removal operator
+(:mod:`otoscope.explain.removal`) the network hears what the mask keeps and what it leaves, and the measures of
+:mod:`otoscope.metrics.faithfulness` compare its probabilities with those for the whole sound
+(:mod:`otoscope.explain.judge`). Size, sparseness, complexity and the share of energy that passes stand beside them. The
+explained class is the same for every row of a case: by default the one that the network names.
 
-One row of the table per clip, method, control and removal:
+One row of the table per case, method, control and removal:
 
 ===================  ==========================================================================================
 ``clip``             place of the clip in what was given
@@ -15,15 +16,21 @@ One row of the table per clip, method, control and removal:
 ``control``          a row of :data:`otoscope.explain.CONTROLS`; null: the explanation itself
 ``removal``          a row of :data:`otoscope.explain.REMOVALS`
 measures             ``average_increase`` ``average_drop`` ``average_gain`` ``faithfulness`` ``input_fidelity``
-                     ``average_drop_published`` (double softmax); null where the control does not exist
+                     ``average_drop_published`` (double softmax) ``top_3_fidelity``; null where the control does not exist
 of the mask          ``mask_size`` ``sparseness`` ``complexity`` ``energy_share`` ``roughness``
+``curves=True``      ``insertion_area`` ``deletion_area`` ``area_difference`` (:mod:`otoscope.explain.curve`), beside the
+                     first removal; null for controls that rank nothing
+events known         ``localisation_auroc`` ``energy_in_events`` ``pointing_game`` of the energy passed per frame
+parts known          ``target_share`` ``input_share`` ``target_kept`` ``improvement_db``
 ===================  ==========================================================================================
 
-Cost: two passes of the network per row. Means and intervals: :mod:`otoscope.explain.summary`.
+Cost: two passes of the network per row, and 18 more per row for curves. Means and intervals:
+:mod:`otoscope.explain.summary`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -36,15 +43,17 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from otoscope.errors import InputError, UnknownNameError
-from otoscope.explain import CONTROLS, REMOVALS
-from otoscope.explain.controls import Case, control, roughness
-from otoscope.explain.explanation import Explainer, Explanation, gain
-from otoscope.explain.hearing import Reentry, outputs
-from otoscope.explain.removal import edited, filling
+from otoscope.explain import CONTROLS, REMOVALS, located
+from otoscope.explain.cases import PREDICTED, Cases, cases
+from otoscope.explain.controls import Case, control
+from otoscope.explain.curve import SHARES, areas, ranks
+from otoscope.explain.explanation import Explainer, Explanation
+from otoscope.explain.hearing import outputs
+from otoscope.explain.judge import MEASURES, OF_MASK, Judge, measures, probabilities
+from otoscope.explain.removal import filling
 from otoscope.explain.sounds import Sounds
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.windows import explain
-from otoscope.metrics import faithfulness, sparsity
 from otoscope.models.audio_model import AudioModel
 from otoscope.progress import track
 from otoscope.record.hooks import lent
@@ -52,17 +61,11 @@ from otoscope.record.probe import device_of
 from otoscope.registry import known
 from otoscope.stage_config import Seed, StageConfig
 
-MEASURES = (
-    "average_increase",
-    "average_drop",
-    "average_drop_published",
-    "average_gain",
-    "faithfulness",
-    "input_fidelity",
-)
-ROUNDING = 1e-4
-"""A class's probability has increased where it did by more than this: resynthesis alone changes it by about 1e-6."""
-OF_MASK = ("mask_size", "sparseness", "complexity", "energy_share", "roughness")
+__all__ = ["MEASURES", "OF_MASK", "Masks", "ScoreConfig", "Scored", "donors", "explained", "score", "scored"]
+
+RANKABLE = ("random-size", "random-smooth", "loudest", "rolled", "other-same", "other-different")
+"""Controls that order all bins, so that bins can be put in or taken out by them."""
+_BACKGROUND, _FILL, _CURVE = 2**16 - 1, 2**16, 2**17
 
 
 class ScoreConfig(StageConfig):
@@ -70,6 +73,8 @@ class ScoreConfig(StageConfig):
 
     Attributes
     ----------
+    target : str
+        Explained class, see :mod:`otoscope.explain.cases`.
     controls : tuple of str
         Rows of :data:`otoscope.explain.CONTROLS`.
     removals : tuple of str
@@ -78,16 +83,23 @@ class ScoreConfig(StageConfig):
         How masked spectrograms re-enter; ``magnitude`` only with the removal ``zero``.
     activation : {"softmax", "sigmoid"}
         From outputs to probabilities.
+    curves : bool
+        Also insertion and deletion.
+    shares : tuple of float
+        Of bins, where the curves are heard.
     batch_size : int
         Clips explained at a time, and sounds a forward pass.
     seed : int
         Of controls and fillings.
     """
 
+    target: str = PREDICTED
     controls: tuple[str, ...] = tuple(CONTROLS)
     removals: tuple[str, ...] = tuple(REMOVALS)
     entry: Literal["sound", "magnitude"] = "sound"
     activation: Literal["softmax", "sigmoid"] = "softmax"
+    curves: bool = False
+    shares: tuple[float, ...] = SHARES
     batch_size: int = Field(16, ge=1)
     seed: Seed = 0
 
@@ -105,21 +117,31 @@ class ScoreConfig(StageConfig):
             raise InputError(f"name at least one removal of {', '.join(REMOVALS)}")
         if self.entry == "magnitude" and self.removals != ("zero",):
             raise InputError("entry='magnitude' carries no phase: it goes with removals=('zero',) only")
+        if self.curves and self.removals[0] == "background":
+            raise InputError("curves stand beside the first removal, which is zero or noise-floor for them")
         return self
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What the network says of the whole sounds, and the spectra that masks act on."""
+class Scored:
+    """The scores of a set.
 
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
+    Attributes
+    ----------
+    table : polars.DataFrame
+        One row per case, method, control and removal.
+    seconds : dict of str to float
+        Seconds that each method took to explain a case; a clock reading, so in no table.
+    """
+
+    table: pl.DataFrame
+    seconds: dict[str, float]
 
 
 def score(
     model: AudioModel, sounds: Sounds, explainers: Mapping[str, Explainer], config: ScoreConfig | None = None
 ) -> pl.DataFrame:
-    """Return one row per clip, method, control and removal; columns as in the module.
+    """Return one row per case, method, control and removal; columns as in the module.
 
     Parameters
     ----------
@@ -132,18 +154,25 @@ def score(
     config : ScoreConfig, optional
         Controls, removals, seeds.
     """
+    return scored(model, sounds, explainers, config).table
+
+
+def scored(
+    model: AudioModel, sounds: Sounds, explainers: Mapping[str, Explainer], config: ScoreConfig | None = None
+) -> Scored:
+    """Return the table of :func:`score` and the seconds that explaining took; parameters as there."""
     how = ScoreConfig.of(config)
     if not explainers:
         raise InputError("name at least one explainer to score")
+    tables, seconds = [], {}
     with lent(model):
-        heard = _whole(model, sounds, how)
-        tables = [
-            _scored(
-                model, sounds, heard, name, explained(model, sounds, one, heard.targets, how.batch_size), how
-            )
-            for name, one in explainers.items()
-        ]
-    return pl.concat(tables)
+        p = probabilities(heard(model, sounds, how.batch_size), how.activation)
+        chosen = cases(model, p, how.target, sounds.labels)
+        for name, one in explainers.items():
+            masks = explained(model, sounds, one, chosen, how.batch_size, ranking=how.curves)
+            seconds[name] = masks.seconds / len(chosen)
+            tables.append(_scored(model, sounds, chosen, name, masks, how))
+    return Scored(pl.concat(tables, how="vertical_relaxed"), seconds)
 
 
 @dataclass(frozen=True)
@@ -152,66 +181,82 @@ class Masks:
 
     Attributes
     ----------
-    values : float16 array (clip, frequency, frame)
+    values : float16 array (case, frequency, frame)
         In [0, 1].
     on : Spectrogram
         What they lie on.
     domain : str
         What they multiply.
+    ranking : float32 array (case, frequency, frame) or None
+        1 for the most relevant bin, falling to 0: the order in which bins are put in.
+    seconds : float
+        That explaining took.
     """
 
     values: NDArray[np.float16]
     on: Spectrogram
     domain: str
+    ranking: NDArray[np.float32] | None = None
+    seconds: float = 0.0
 
 
 def explained(
-    model: AudioModel, sounds: Sounds, explainer: Explainer, targets: NDArray[np.int64], batch_size: int
+    model: AudioModel,
+    sounds: Sounds,
+    explainer: Explainer,
+    chosen: Cases,
+    batch_size: int,
+    *,
+    ranking: bool = False,
 ) -> Masks:
-    """Return the masks of all clips, explained ``batch_size`` at a time, in half precision."""
+    """Return the masks of all cases, explained ``batch_size`` at a time, in half precision."""
     values: list[NDArray[np.float16]] = []
+    orders: list[NDArray[np.float32]] = []
     last: Explanation | None = None
-    for batch in track(list(_batches(len(targets), batch_size)), None, "explaining"):
-        last = explain(explainer, model, _sound(model, sounds, batch), torch.from_numpy(targets[batch]))
+    seconds = 0.0
+    for batch in track(list(_batches(len(chosen), batch_size)), None, "explaining"):
+        started = time.perf_counter()
+        heard = _sound(model, sounds, chosen.clips[batch])
+        last = explain(explainer, model, heard, torch.from_numpy(chosen.targets[batch]))
         values.append(last.mask.half().cpu().numpy())
+        seconds += time.perf_counter() - started
+        if ranking:
+            orders.append((1 - ranks(last.ranks)).float().cpu().numpy())
     if last is None:
         raise InputError("there is no clip to explain")
-    return Masks(np.concatenate(values), last.spectrogram, last.domain)
+    joined = np.concatenate(orders) if ranking else None
+    return Masks(np.concatenate(values), last.spectrogram, last.domain, joined, seconds)
 
 
-def _sound(model: AudioModel, sounds: Sounds, batch: slice) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(sounds.waveforms[batch])).to(device_of(model))
-
-
-def _whole(model: AudioModel, sounds: Sounds, how: ScoreConfig) -> _Heard:
-    found = []
+def heard(model: AudioModel, sounds: Sounds, batch_size: int) -> NDArray[np.float64]:
+    """Return the network's output ``(clip, class)`` for the whole sounds."""
     with torch.no_grad():
-        for batch in _batches(len(sounds.waveforms), how.batch_size):
-            found.append(
-                outputs(model, torch.from_numpy(np.ascontiguousarray(sounds.waveforms[batch]))).numpy()
-            )
-    logits = np.concatenate(found)
-    return _Heard(_probabilities(logits, how), logits.argmax(1).astype(np.int64))
+        found = [
+            outputs(model, _sound(model, sounds, np.arange(len(sounds))[batch])).double().cpu().numpy()
+            for batch in _batches(len(sounds), batch_size)
+        ]
+    return np.concatenate(found)
 
 
-def _probabilities(logits: NDArray[Any], how: ScoreConfig) -> NDArray[np.float64]:
-    return faithfulness.softmax(logits) if how.activation == "softmax" else faithfulness.sigmoid(logits)
+def _sound(model: AudioModel, sounds: Sounds, places: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(sounds.waveforms[places])).to(device_of(model))
 
 
 def _scored(
-    model: AudioModel, sounds: Sounds, heard: _Heard, method: str, masks: Masks, how: ScoreConfig
+    model: AudioModel, sounds: Sounds, chosen: Cases, method: str, masks: Masks, how: ScoreConfig
 ) -> pl.DataFrame:
     """Return the rows of one method."""
-    pairs = donors(heard.targets, sounds.groups, how.seed)
-    judge = _Judge(model, masks, sounds, heard, how)
+    pairs = donors(chosen.targets, [sounds.groups[int(one)] for one in chosen.clips], how.seed)
+    judge = Judge(model, masks.on, masks.domain, how.entry, how.activation, how.batch_size)
+    bench = _Bench(judge, masks, sounds, chosen, how)
     rows: list[dict[str, Any]] = []
-    for clip in track(range(len(masks.values)), len(masks.values), f"scoring {method}"):
-        rows.extend(judge.rows(method, clip, pairs))
+    for case in track(range(len(chosen)), len(chosen), f"scoring {method}"):
+        rows.extend(bench.rows(method, case, pairs))
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def donors(targets: NDArray[np.int64], groups: Sequence[Any], seed: int) -> NDArray[np.int64]:
-    """Return, for each clip, another clip of the same class and one of another class, ``(clip, 2)``; -1: there is none.
+    """Return, for each case, another one of the same class and one of another class, ``(case, 2)``; -1: there is none.
 
     Both are drawn from other groups, so that a mask of the same recording is no "other" clip.
     """
@@ -227,98 +272,126 @@ def donors(targets: NDArray[np.int64], groups: Sequence[Any], seed: int) -> NDAr
 
 
 @dataclass(frozen=True)
-class _Judge:
-    """Puts the masks of a clip to the test."""
+class _Bench:
+    """Puts the masks of a case to the test, with its controls."""
 
-    model: AudioModel
+    judge: Judge
     masks: Masks
     sounds: Sounds
-    heard: _Heard
+    cases: Cases
     how: ScoreConfig
 
-    def rows(self, method: str, clip: int, pairs: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-        """Return the rows of one clip."""
-        spectrum = self._spectrum(clip)
-        magnitude, masks = spectrum.abs().mean(1)[0].cpu().numpy(), self.masks.values
-        same, different = (masks[one].astype(np.float32) if one >= 0 else None for one in pairs[clip])
-        case = Case(masks[clip].astype(np.float32), magnitude, same, different)
+    def rows(self, method: str, case: int, pairs: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+        """Return the rows of one case."""
+        spectrum = self._spectrum(int(self.cases.clips[case]))
+        magnitude = spectrum.abs().mean(1)[0].cpu().numpy()
         names = (None, *self.how.controls)
-        made = [
-            case.mask if one is None else control(one, case, self._seed(clip, i))
-            for i, one in enumerate(names)
-        ]
-        there = [one for one in made if one is not None]
-        scores = {removal: self._measures(clip, spectrum, there, removal) for removal in self.how.removals}
-        shapes = self._shapes(there, magnitude)
-        keys = {"clip": clip, "target": int(self.heard.targets[clip]), "method": method}
+        made = self._controls(self.masks.values, case, pairs[case], magnitude)
+        there = np.stack([one for one in made if one is not None])
+        scores = {removal: self._measures(case, spectrum, there, removal) for removal in self.how.removals}
+        common = self.judge.shapes(there, magnitude) | self._truth(case, there, magnitude)
+        ranked = self._curves(case, pairs[case], magnitude)
+        keys = {
+            "clip": int(self.cases.clips[case]),
+            "target": int(self.cases.targets[case]),
+            "method": method,
+        }
         for removal, found in scores.items():
-            place = 0
+            place, whole = 0, found | common
             for name, mask in zip(names, made):
                 row = {**keys, "control": name, "removal": removal}
+                curve = ranked.get(name, {}) if removal == self.how.removals[0] else {}
+                beside = dict.fromkeys(CURVES) | curve if self.how.curves else {}
                 if mask is None:
-                    yield row | dict.fromkeys((*MEASURES, *OF_MASK))
+                    yield row | dict.fromkeys(whole) | beside
                     continue
-                yield row | {one: float(values[place]) for one, values in (found | shapes).items()}
+                yield row | {one: float(values[place]) for one, values in whole.items()} | beside
                 place += 1
 
-    def _seed(self, clip: int, place: int) -> int:
-        return int(np.random.SeedSequence([self.how.seed, clip, place]).generate_state(1)[0])
+    def _controls(
+        self,
+        values: NDArray[Any],
+        case: int,
+        pair: NDArray[np.int64],
+        magnitude: NDArray[Any],
+        only: Any = None,
+    ) -> list[NDArray[Any] | None]:
+        """Return the values themselves and those of every control, None where it does not exist."""
+        own = values[case].astype(np.float32)
+        same, different = (values[one].astype(np.float32) if one >= 0 else None for one in pair)
+        made = Case(own, magnitude, same, different)
+        return [
+            own if name is None else control(name, made, self._seed(case, place))
+            for place, name in enumerate((None, *self.how.controls))
+            if only is None or name in only
+        ]
+
+    def _seed(self, case: int, place: int) -> int:
+        clip, target = int(self.cases.clips[case]), int(self.cases.targets[case])
+        parts = [self.how.seed, clip, place] + ([target] if self.how.target != PREDICTED else [])
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
     def _spectrum(self, clip: int) -> Tensor:
-        return self.masks.on.spectrum(_sound(self.model, self.sounds, slice(clip, clip + 1)))
+        return self.masks.on.spectrum(_sound(self.judge.model, self.sounds, np.array([clip])))
 
-    def _background(self, clip: int) -> Tensor | None:
-        """Return the spectrum of a clip of another class, drawn for this clip."""
-        others = np.flatnonzero(self.heard.targets != self.heard.targets[clip])
+    def _background(self, case: int) -> Tensor | None:
+        """Return the spectrum of a clip of another class, drawn for this case."""
+        others = np.unique(self.cases.clips[self.cases.targets != self.cases.targets[case]])
+        others = others[others != self.cases.clips[case]]
         if not others.size:
             return None
-        rng = np.random.default_rng(self._seed(clip, -1 % 2**16))
+        rng = np.random.default_rng(self._seed(case, _BACKGROUND))
         return self._spectrum(int(rng.choice(others)))
 
     def _measures(
-        self, clip: int, spectrum: Tensor, masks: list[NDArray[Any]], removal: str
+        self, case: int, spectrum: Tensor, masks: NDArray[Any], removal: str
     ) -> dict[str, NDArray[np.float64]]:
-        others = self._background(clip) if removal == "background" else None
+        others = self._background(case) if removal == "background" else None
         if removal == "background" and others is None:
             return {one: np.full(len(masks), np.nan) for one in MEASURES}
-        fill = filling(removal, spectrum, others, self._seed(clip, 2**16))
-        stack = torch.from_numpy(np.stack(masks)).to(spectrum.device)
-        p_in, p_out = (self._heard_through(spectrum, one, fill) for one in (stack, 1 - stack))
-        p = np.repeat(self.heard.probabilities[clip : clip + 1], len(masks), axis=0)
-        target = np.full(len(masks), self.heard.targets[clip])
-        published = faithfulness.average_drop(p, p_in, target, variant="double-softmax")
-        measures = faithfulness.evaluate(p, p_in, p_out, target, tolerance=ROUNDING)
-        return {one: published if one == "average_drop_published" else measures[one] for one in MEASURES}
+        fill = filling(removal, spectrum, others, self._seed(case, _FILL)).to(spectrum)
+        kept, left = self.judge.both(spectrum, masks, fill, self.sounds.waveforms.shape[2])
+        p = np.repeat(self.cases.p[self.cases.clips[case]][None], len(masks), axis=0)
+        target = np.full(len(masks), self.cases.targets[case])
+        found = measures(p, self.judge.probabilities(kept), self.judge.probabilities(left), target)
+        return {one: found[one] for one in MEASURES}
 
-    def _heard_through(self, spectrum: Tensor, masks: Tensor, fill: Tensor) -> NDArray[np.float64]:
-        found = []
-        on, n_samples = self.masks.on, self.sounds.waveforms.shape[2]
-        reentry = Reentry(self.model, on, self.how.entry, n_samples)
-        with torch.no_grad():
-            for start in range(0, len(masks), self.how.batch_size):
-                part = masks[start : start + self.how.batch_size, None]
-                kept = edited(spectrum, gain(part, spectrum.abs(), self.masks.domain), fill)
-                if reentry.by_magnitude:
-                    found.append(reentry.output(kept.abs().mean(1), kept.mean(1)))
-                else:
-                    found.append(outputs(self.model, on.sound(kept, n_samples)))
-        return _probabilities(torch.cat(found).cpu().numpy(), self.how)
+    def _truth(
+        self, case: int, masks: NDArray[Any], magnitude: NDArray[Any]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return what is known of where the target is, measured for each mask; empty where nothing is known."""
+        clip, target = int(self.cases.clips[case]), int(self.cases.targets[case])
+        name = self.judge.model.classes[target] if self.judge.model.classes else str(target)
+        return located.localised(self.judge, self.sounds, clip, name, masks, magnitude) | located.separated(
+            self.judge, self.sounds, clip, name, masks, magnitude
+        )
 
-    def _shapes(self, masks: list[NDArray[Any]], magnitude: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        stack = np.stack(masks)
-        gains = gain(torch.from_numpy(stack), torch.from_numpy(magnitude)[None], self.masks.domain).numpy()
-        energy = np.square(magnitude, dtype=np.float64)
-        total = energy.sum()
-        share = (
-            (np.square(gains, dtype=np.float64) * energy).sum((1, 2)) / total
-            if total
-            else np.full(len(stack), np.nan)
+    def _curves(
+        self, case: int, pair: NDArray[np.int64], magnitude: NDArray[Any]
+    ) -> dict[str | None, dict[str, float]]:
+        """Return the areas of each ranking by control; empty where they are not asked for."""
+        if self.masks.ranking is None:
+            return {}
+        names = [None, *(one for one in self.how.controls if one in RANKABLE)]
+        made = self._controls(self.masks.ranking, case, pair, magnitude, only=names)
+        there = [(name, one) for name, one in zip(names, made) if one is not None]
+        waveform = _sound(self.judge.model, self.sounds, self.cases.clips[case : case + 1])
+        found = areas(
+            self.judge,
+            waveform,
+            np.stack([one for _, one in there]),
+            int(self.cases.targets[case]),
+            shares=self.how.shares,
+            removal=self.how.removals[0],
+            seed=self._seed(case, _CURVE),
         )
         return {
-            **sparsity.evaluate(stack),
-            "energy_share": share,
-            "roughness": np.array([roughness(m) for m in stack]),
+            name: {one: float(values[place]) for one, values in found.items()}
+            for place, (name, _) in enumerate(there)
         }
+
+
+CURVES = ("insertion_area", "deletion_area", "area_difference")
 
 
 def _batches(n: int, size: int) -> Iterator[slice]:

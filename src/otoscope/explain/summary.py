@@ -14,10 +14,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from otoscope.explain.score import MEASURES, OF_MASK
+from otoscope.explain.located import LOCALISED, SEPARATED
+from otoscope.explain.score import CURVES, MEASURES, OF_MASK
 from otoscope.metrics.bootstrap import group_weights, percentile_interval
 
 KEYS = ("method", "control", "removal")
+ALL = (*MEASURES, *OF_MASK, *CURVES, *LOCALISED, *SEPARATED)
+"""Every measure that a table may have, in the order of the summary."""
 
 
 def summarise(
@@ -28,7 +31,7 @@ def summarise(
     Parameters
     ----------
     table : polars.DataFrame
-        Of :func:`score`.
+        Of :func:`otoscope.explain.score.score`.
     groups : sequence
         Group of each clip, by the column ``clip``.
     replicates, seed : int
@@ -38,18 +41,19 @@ def summarise(
     -------
     polars.DataFrame
         method, control, removal, measure, mean, low, high (95 %), difference, difference_low, difference_high (the
-        explanation minus this control, over clips that have both), n, n_dropped.
+        explanation minus this control, over cases that have both), n, n_dropped (cases without a value).
     """
     code = np.unique(np.asarray(groups), return_inverse=True)[1]
     weights = group_weights(code, replicates, seed)
-    cells = {key: part.sort("clip") for key, part in table.partition_by(KEYS, as_dict=True).items()}
+    cells = {key: part.sort("clip", "target") for key, part in table.partition_by(KEYS, as_dict=True).items()}
     rows = []
     for (method, name, removal), part in cells.items():
         own = cells[method, None, removal]
-        for measure in (*MEASURES, *OF_MASK):
+        drawn = weights[:, part["clip"].to_numpy()]  # (replicate, case)
+        for measure in (one for one in ALL if one in table.columns):
             values, reference = (_column(one, measure) for one in (part, own))
-            mean, low, high, n = _mean(values, weights)
-            gap = _mean(reference - values, weights) if name is not None else (None, None, None, 0)
+            mean, low, high, n = _mean(values, drawn)
+            gap = _mean(reference - values, drawn) if name is not None else (None, None, None, 0)
             counts = {"n": n, "n_dropped": len(values) - n}
             row = {"method": method, "control": name, "removal": removal, "measure": measure}
             differences = dict(zip(("difference", "difference_low", "difference_high"), gap[:3]))

@@ -1,0 +1,118 @@
+"""Which class of which clip is explained? One case a clip and explained class.
+
+=================  ================================================================================
+``predicted``      the class that the network names (one case a clip)
+``label``          the clip's own labels, where the network has such a class
+``all-above:0.5``  each class whose probability is above 0.5 (networks of several labels)
+a class            its name, or its index: the same for every clip
+=================  ================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from otoscope.errors import EmptyDataError, InputError, UnknownNameError
+from otoscope.models.audio_model import AudioModel
+
+PREDICTED, LABEL, ABOVE = "predicted", "label", "all-above"
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What is explained.
+
+    Attributes
+    ----------
+    clips, targets : array of int (case,)
+        Place of the clip in the set, and the explained class.
+    p : array (clip, class)
+        Probabilities of the whole sounds.
+    """
+
+    clips: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    p: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+
+def cases(
+    model: AudioModel, p: NDArray[np.float64], target: str, labels: Sequence[Sequence[str]] | None = None
+) -> Cases:
+    """Return the cases of a set.
+
+    Parameters
+    ----------
+    model : AudioModel
+        For the names of its classes.
+    p : array (clip, class)
+        Probabilities.
+    target : str
+        See the module.
+    labels : sequence of sequence of str, optional
+        Labels of each clip.
+
+    Raises
+    ------
+    EmptyDataError
+        If no clip has a class to explain.
+    """
+    member = np.zeros(p.shape, np.bool_)
+    for clip, chosen in enumerate(_chosen(model, p, target, labels)):
+        member[clip, chosen] = True
+    clips, targets = np.nonzero(member)
+    if not clips.size:
+        raise EmptyDataError(f"no clip has a class to explain with target {target!r}")
+    return Cases(clips.astype(np.int64), targets.astype(np.int64), p)
+
+
+def _chosen(
+    model: AudioModel, p: NDArray[np.float64], target: str, labels: Sequence[Sequence[str]] | None
+) -> list[list[int]]:
+    kind, colon, rest = target.partition(":")
+    if target == PREDICTED:
+        return [[int(one)] for one in p.argmax(1)]
+    if kind == ABOVE and colon:
+        level = threshold_of(target)
+        return [np.flatnonzero(one > level).tolist() for one in p]
+    if target == LABEL:
+        if labels is None:
+            raise InputError("target 'label' needs labelled clips: these carry none")
+        place = {name: index for index, name in enumerate(model.classes)}
+        return [[place[name] for name in one if name in place] for one in labels]
+    return [[index_of(model, target, p.shape[1])]] * len(p)
+
+
+def threshold_of(target: str) -> float:
+    """Return the threshold of ``all-above:NUMBER``."""
+    text = target.partition(":")[2]
+    try:
+        level = float(text)
+    except ValueError:
+        level = -1.0
+    if not 0 <= level < 1:
+        raise InputError(f"expected a target all-above:NUMBER with a number in [0, 1), got {target!r}")
+    return level
+
+
+def index_of(model: AudioModel, target: str, n_classes: int) -> int:
+    """Return the index of a class given by its name or number.
+
+    Raises
+    ------
+    UnknownNameError
+        If the network has no such class.
+    """
+    if target in model.classes:
+        return model.classes.index(target)
+    if target.isascii() and target.isdigit() and int(target) < n_classes:
+        return int(target)
+    raise UnknownNameError.of(
+        "target", target, (PREDICTED, LABEL, f"{ABOVE}:0.5", *(model.classes or map(str, range(n_classes))))
+    )
