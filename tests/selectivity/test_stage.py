@@ -28,9 +28,11 @@ COLUMNS = {
 
 def test_default_finds_the_selective_neurons(run) -> None:
     name = select(run, QUICK)
-    assert name.startswith("auroc-") and set(run.root.joinpath("selectivity", name).iterdir()) == {
-        run.root / "selectivity" / name / f"{one}.parquet" for one in tables.NAMES
-    }
+    written = {one.name for one in (run.root / "selectivity" / name).iterdir()}
+    tables_ = {f"{one}.parquet" for one in tables.NAMES} | {f"{one}.csv" for one in tables.AS_CSV}
+    assert name.startswith("auroc-") and written == tables_
+    as_csv = pl.read_csv(run.root / "selectivity" / name / "classes.csv")
+    assert as_csv.rows() == load(run)[1]["classes"].rows()
     again, found = load(run)
     assert again == name
     for one, columns in COLUMNS.items():

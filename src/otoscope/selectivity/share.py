@@ -1,7 +1,8 @@
 """The share stage: which classes of one task, or of two tasks on one network, have neurons in common?
 
-Leaves ``sharing/<task>[-<task>]-<hash8>.parquet``: a row a pair of classes (see :mod:`otoscope.selectivity.sharing`),
-with ``q`` over the rows and the place of both classes in the order that puts alike ones side by side.
+Leaves ``sharing/<task>[-<task>]-<hash8>.parquet`` and the same as CSV: a row a pair of classes (see
+:mod:`otoscope.selectivity.sharing`), with ``q`` over the rows and the place of both classes in the order that puts
+alike ones side by side.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from otoscope.selectivity.sharing import Sharing, clustering_order, curveball, j
 from otoscope.selectivity.stage import config_of, labelling, load, measured
 from otoscope.store import run as runs
 from otoscope.store import tables
+from otoscope.store.atomic import write_text
 from otoscope.store.run import Run, open_run
 
-STAGE, VERSION = "share", 1
+STAGE, VERSION = "share", 2
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,15 @@ def share(
     names = [first.task] if second is None else [first.task, second.task]
     stem = "-".join(re.sub(r"[^\w+]+", "_", one) for one in names)
     name = f"{stem}-{runs.hash8([VERSION, chosen.model_dump(mode='json'), inputs])}"
-    marker, output = f"{STAGE}-{name}", f"sharing/{name}.parquet"
+    marker, outputs = f"{STAGE}-{name}", [f"sharing/{name}.parquet", f"sharing/{name}.csv"]
     if not runs.is_done(here, marker, VERSION, chosen.model_dump(mode="json"), inputs):
         started = time.perf_counter()
         held = None if second is None else second.assigned
         table = pairs(first, second, sharing(first.assigned, held, _null(first, second, chosen)))
-        tables.write(here.root / output, table)
+        tables.write(here.root / outputs[0], table)
+        write_text(here.root / outputs[1], table.write_csv())
         notes = {"pairs": table.height, "shared_more": int((table["q_more"] <= chosen.alpha).sum())}
-        runs.commit_stage(here, marker, VERSION, chosen.model_dump(mode="json"), inputs, [output], notes)
+        runs.commit_stage(here, marker, VERSION, chosen.model_dump(mode="json"), inputs, outputs, notes)
         here.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
     return name
 

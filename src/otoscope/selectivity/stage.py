@@ -1,6 +1,7 @@
 """The select stage: which neurons of a recorded run belong to which class, beside what chance would have selected.
 
-Leaves ``selectivity/<method>-<hash8>/`` with a table a question, see :mod:`otoscope.selectivity.tables`, the marker
+Leaves ``selectivity/<method>-<hash8>/`` with a table a question (Parquet; those for people as CSV, too), see
+:mod:`otoscope.selectivity.tables`, the marker
 ``stages/select-<method>-<hash8>.json``, and ``stages/select.json`` that names the one asked for last.
 """
 
@@ -22,9 +23,10 @@ from otoscope.selectivity.labels import Labelling, label, tasks
 from otoscope.selectivity.measure import Measured, again, measure, selector_of, stability
 from otoscope.store import run as runs
 from otoscope.store import tables
+from otoscope.store.atomic import write_text
 from otoscope.store.run import Run, open_run
 
-STAGE, KIND, VERSION = "select", "selectivity", 1
+STAGE, KIND, VERSION = "select", "selectivity", 2
 
 
 def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | None = None) -> str:
@@ -54,16 +56,19 @@ def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | Non
     opened, chosen = open_run(run.root if isinstance(run, Run) else run), SelectConfig.of(config)
     inputs = {"record": (runs.read_stage(opened, "record") or {}).get("hash")}
     name = f"{chosen.method}-{runs.hash8([VERSION, chosen.identity(), inputs])}"
-    outputs, marker = [f"{KIND}/{name}/{one}.parquet" for one in made.NAMES], f"{STAGE}-{name}"
+    outputs = [f"{KIND}/{name}/{one}.parquet" for one in made.NAMES]
+    written, marker = [*outputs, *(f"{KIND}/{name}/{one}.csv" for one in made.AS_CSV)], f"{STAGE}-{name}"
     if not runs.is_done(opened, marker, VERSION, chosen.identity(), inputs):
         started = time.perf_counter()
         found = _tables(opened, chosen)
         for output, one in zip(outputs, made.NAMES):
             tables.write(opened.root / output, found[one])
+        for one in made.AS_CSV:
+            write_text(opened.root / KIND / name / f"{one}.csv", found[one].write_csv())
         notes = made.notes(found)
-        runs.commit_stage(opened, marker, VERSION, chosen.identity(), inputs, outputs, notes)
+        runs.commit_stage(opened, marker, VERSION, chosen.identity(), inputs, written, notes)
         opened.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
-    runs.commit_stage(opened, STAGE, VERSION, {"name": name}, inputs, outputs)
+    runs.commit_stage(opened, STAGE, VERSION, {"name": name}, inputs, written)
     return name
 
 

@@ -2,7 +2,8 @@
 
 ``neurons`` a row a neuron; ``triples`` a row an assignment (also neuron sets for ablation: ``class``, ``neuron``,
 ``score``); ``statistics`` a row a task, beside chance; ``layers`` and ``classes`` a row of each; ``thresholds`` every
-number that decided; ``chance`` a row a selection with permuted labels; ``stability`` a row a halving.
+number that decided; ``chance`` a row a selection with permuted labels; ``stability`` a row a halving. Those of
+:data:`AS_CSV` are written as CSV, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from otoscope.selectivity.selector import Choice
 from otoscope.selectivity.statistics import beside_chance, overlap, per_layer, task_statistics
 
 NAMES = ("neurons", "triples", "statistics", "layers", "classes", "thresholds", "chance", "stability")
+AS_CSV = ("statistics", "layers", "classes", "thresholds", "triples")
 
 _STATISTICS = ("n_selected", "n_with_class", "n_pairs", "coverage", "mean_per_class", "median_per_class")
 _CHANCE = pl.Schema({"task": pl.String, "deal": pl.Int64, **dict.fromkeys(_STATISTICS, pl.Float64)})
