@@ -119,8 +119,8 @@ class PublishedPiq(nn.Module):
         self.down = nn.Conv2d(width, width, 4, 2, 1)
         self.codebook = Quantiser(n_codes, width, n_classes, n_shared, shared)
         self.up = nn.ConvTranspose2d(width, width, 4, 2, 1)
-        self.decoder = nn.Sequential(*_stages(PIQ_KERNELS[family], width))
-        self.apply(_xavier)
+        self.decoder = nn.Sequential(*stages(PIQ_KERNELS[family], width))
+        self.apply(xavier)
 
     def coded(self, maps: Tensor) -> Tensor:
         """Return what is quantised, ``(clip, neuron, row, column)``, of a map ``(clip, neuron, frame, frequency)``."""
@@ -133,7 +133,7 @@ class PublishedPiq(nn.Module):
         return seen
 
     def forward(self, maps: Tensor, labels: Tensor) -> tuple[Tensor, Quantised]:
-        """Return picture and codes of maps ``(clip, neuron, frame, frequency)`` of clips of these classes ``(clip,)``."""
+        """Return picture and codes of maps of clips of these classes ``(clip,)``."""
         found: Quantised = self.codebook(self.coded(maps), labels)
         return self.picture(found.passed), found
 
@@ -167,14 +167,18 @@ class PublishedLmac(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the picture ``(clip, 1, frame, frequency)`` of the maps of blocks 6, 5, 4 and 3."""
+        hidden = self.joined(maps)
+        for place in range(8, self.n_layers + 1):  # no ReLU between the last ones
+            hidden = self._layer(place)(hidden)
+        return hidden
+
+    def joined(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return what the first seven layers make of the four maps, ``(clip, neuron, frame, frequency)``."""
         six, five, four, three = maps
         hidden = self._relu(1, six) + self._relu(2, five)
         hidden = self._relu(3, hidden) + self._relu(4, four)
         hidden = self._relu(5, hidden) + self._relu(6, three)
-        hidden = self._relu(7, hidden)
-        for place in range(8, self.n_layers + 1):  # no ReLU between the last ones
-            hidden = self._layer(place)(hidden)
-        return hidden
+        return self._relu(7, hidden)
 
     def _layer(self, place: int) -> nn.Module:
         return self.get_submodule(f"convt{place}")
@@ -192,7 +196,8 @@ def _lmac_widths(w: int, on: str) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _stages(kernels: tuple[Kernel, ...], width: int) -> list[nn.Module]:
+def stages(kernels: tuple[Kernel, ...], width: int) -> list[nn.Module]:
+    """Return transposed convolutions, each followed by ReLU and batch normalisation but the last, to one channel."""
     stages: list[nn.Module] = []
     for kernel, stride, padding in kernels[:-1]:
         stages += [
@@ -203,7 +208,8 @@ def _stages(kernels: tuple[Kernel, ...], width: int) -> list[nn.Module]:
     return [*stages, nn.ConvTranspose2d(width, 1, *kernels[-1])]
 
 
-def _xavier(module: nn.Module) -> None:
+def xavier(module: nn.Module) -> None:
+    """Draw a convolution's weights by Glorot's rule, biases 0; for :meth:`torch.nn.Module.apply`."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

@@ -46,9 +46,9 @@ class HiddenMaps:
     layers : tuple of str
         Their names.
     shapes : tuple of (neuron, frequency, frame)
-        Of their maps on a sound of the length they were resolved for.
+        Of their maps on a sound of the length they were resolved for; other lengths have other frames.
     geometries : tuple of Geometry
-        Of their maps.
+        Of those maps.
     """
 
     layers: tuple[str, ...]
@@ -98,21 +98,26 @@ class HiddenMaps:
         return cls(names, shapes, geometries, tuple(one for one, _, _ in kept))  # type: ignore[arg-type]
 
     def __call__(self, model: AudioModel, waveform: Tensor) -> Heard:
-        """Return maps and output of sounds ``(clip, channel, time)`` of the length that the layers were resolved for.
+        """Return maps and output of sounds ``(clip, channel, time)``.
 
         The network should be in evaluation mode; gradients flow where they are on.
+
+        Raises
+        ------
+        InputError
+            If a map has other neurons or rows than it was resolved with.
         """
         outputs, logits = _outputs(model, waveform, self._resolved)
-        maps = tuple(
-            one.grid(outputs[layer]) for layer, one in zip(self._resolved, self.geometries, strict=True)
-        )
-        for name, shape, found in zip(self.layers, self.shapes, maps, strict=True):
-            if tuple(found.shape[1:]) != shape:
+        maps = []
+        for layer, shape, known in zip(self._resolved, self.shapes, self.geometries, strict=True):
+            geometry = _geometry_at(model, layer, outputs[layer], waveform.shape[-1], known)
+            maps.append(geometry.grid(outputs[layer]))
+            if tuple(maps[-1].shape[1:3]) != shape[:2]:
                 raise InputError(
-                    f"layer {name} gave a map {tuple(found.shape[1:])}, expected {shape}: sounds must have the length "
-                    "that the explainer was made for"
+                    f"layer {layer.name} gave a map of {tuple(maps[-1].shape[1:3])} (neuron, frequency), expected "
+                    f"{shape[:2]}"
                 )
-        return Heard(maps, logits)
+        return Heard(tuple(maps), logits)
 
 
 def _outputs(
@@ -139,3 +144,14 @@ def _geometry(
     if found is None:
         found = probe(model, (layer,))[0][0].geometry
     return found if found.n_positions > 1 else None
+
+
+def _geometry_at(
+    model: AudioModel, layer: Layer, output: Tensor, n_samples: int, known: Geometry
+) -> Geometry:
+    """Return the layer's geometry at this length: declared, or the known axes in proportion."""
+    shape = tuple(output.shape)
+    declared = model.geometry(layer.name, shape, n_samples)
+    if declared is not None:
+        return declared
+    return Geometry.in_proportion(known.axes, shape, n_samples / model.sample_rate)
