@@ -26,12 +26,14 @@ MODELS: dict[str, str] = {
     "py": "otoscope.models.python:load",
     "beats": "otoscope.models.beats.build:load",
     "panns": "otoscope.models.panns:load",
+    "m2d": "otoscope.models.m2d:load",
 }
 
 #: architectures that ``otoscope train`` can build: name -> function ``(classes, **options) -> AudioModel``
 ARCHITECTURES: dict[str, str] = {
     "cnn": "otoscope.models.cnn:build",
     "transformer": "otoscope.models.transformer:build",
+    "vit": "otoscope.models.m2d:build",
     "beats": "otoscope.models.beats.build:build",
     "cnn14": "otoscope.models.panns:build_cnn14",
     "cnn10": "otoscope.models.panns:build_cnn10",
@@ -46,7 +48,7 @@ def open_model(spec: str, device: str = "cpu") -> AudioModel:
     ----------
     spec : str
         ``demo:``, ``planted:...``, ``hf:NAME_OR_PATH``, ``beats:FILE_OR_FOLDER``,
-        ``panns:FILE_OR_FOLDER``, ``py:module:factory``, or a folder with ``model.json``.
+        ``panns:FILE_OR_FOLDER``, ``m2d:FILE_OR_FOLDER``, ``py:module:factory``, or a folder with ``model.json``.
     device : str
         A torch device.
 

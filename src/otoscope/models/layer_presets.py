@@ -19,10 +19,14 @@ know and which has no special token, gets AST's names and ``first``.
 Pooling, as published though called an average: the CLS token of AST (its distillation token is ignored), the first
 patch of BEATs (the lowest 16 bands of the first 0.16 s). The default pooling of a recording is the mean instead.
 
+``aape-2026`` (class-selective neurons): the hidden neurons of every block's MLP after their activation, in every kind
+of transformer that is known here (:data:`ACTIVATED`); published as ``blocks.N.mlp.act``. Its protocol counts positive
+positions and pools nothing, so the pooling is the mean of a recording.
+
 Published names are for display: what is written to disk are the layers' own.
 
 Reference: T.-Y. Wu, Y.-X. Lin, T.-W. Weng, "AND: Audio Network Dissection for Interpreting Deep Acoustic Models", ICML
-2024, and its release.
+2024, and its release; T. Kawamura, D. Niizumi, N. Ono (2026), What do neurons listen to?, arXiv 2602.15307.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ class LayerPreset:
     """
 
     aliases: Mapping[str, str]
-    pooling: Literal["cls", "first"]
+    pooling: Literal["cls", "first", "mean"]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -113,7 +117,22 @@ AND_2024: dict[str, Family] = {
 }
 
 #: protocol -> function ``model -> LayerPreset``
-LAYER_PRESETS: dict[str, str] = {"and-2024": "otoscope.models.layer_presets:and_2024"}
+LAYER_PRESETS: dict[str, str] = {
+    "and-2024": "otoscope.models.layer_presets:and_2024",
+    "aape-2026": "otoscope.models.layer_presets:aape_2026",
+}
+
+#: where an MLP's hidden neurons lie after their activation, by kind of block; ``{}`` is the block's number
+ACTIVATED = (
+    "blocks.{}.mlp.act",  # vit, m2d, transformer
+    "encoder.layers.{}.activation_fn",  # BEATs
+    "layers.{}.mlp.activation_fn",  # AST and ViT of transformers from 5.9
+    "encoder.layer.{}.intermediate",  # before
+    "layers.{}.feed_forward.intermediate_act_fn",  # wav2vec2, HuBERT, WavLM
+    "layers.{}.activation_fn",  # Whisper
+    "stages.{}.layers.{}.mlp.activation",  # FocalNet
+    "layers.{}.blocks.{}.intermediate",  # CLAP
+)
 
 
 def layer_preset(name: str, model: AudioModel) -> LayerPreset:
@@ -149,6 +168,26 @@ def and_2024(model: AudioModel) -> LayerPreset:
     raise ModelError(
         f"and-2024 knows the layers of AST, BEATs and transformer; {model.spec or 'this network'} is none of them: "
         "name layers by --layers"
+    )
+
+
+def aape_2026(model: AudioModel) -> LayerPreset:
+    """Return the MLP's hidden neurons after their activation, of every block.
+
+    Raises
+    ------
+    ModelError
+        If the network has no such blocks.
+    """
+    names = [name for name, _ in unwrap(model.net).named_modules()]
+    for path in ACTIVATED:
+        expression = re.compile(r"(?:.*\.)??" + re.escape(path).replace(r"\{\}", r"\d+"))
+        found = [name for name in names if expression.fullmatch(name)]
+        if found:
+            return LayerPreset({f"blocks.{at}.mlp.act": name for at, name in enumerate(found)}, "mean")
+    raise ModelError(
+        f"aape-2026 listens to the MLPs of transformers; {model.spec or 'this network'} has none that are known: name "
+        "layers by --layers"
     )
 
 

@@ -19,6 +19,7 @@ READERS: dict[str, str] = {
     "beats": "otoscope.models.published.beats:BEATS",
     "beats-and": "otoscope.models.published.beats:WRAPPED",
     "panns": "otoscope.models.published.panns:PANNS",
+    "m2d": "otoscope.models.published.m2d:M2D",
     "and-activations": "otoscope.models.published.and_tensors:ACTIVATIONS",
     "and-samples": "otoscope.models.published.and_results:SAMPLES",
     "and-calibration": "otoscope.models.published.and_results:CALIBRATION",

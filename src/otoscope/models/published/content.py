@@ -1,12 +1,14 @@
 """Read a released file without running anything that is in it: the one place that opens pickles.
 
-``.pt``, ``.pth``, ``.ckpt``, ``.bin``  :func:`torch.load` with ``weights_only=True``: tensors and plain containers
+``.pt``, ``.pth``, ``.ckpt``, ``.bin``  :func:`torch.load` with ``weights_only=True``: tensors, plain containers, and
+                                         the parsed options (``argparse.Namespace``) that training scripts keep
 ``.safetensors``                         named tensors
 ``.json``                                UTF-8
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import pickle
 import warnings
@@ -43,7 +45,8 @@ def read(path: Path) -> Content:
 def _pickled(path: Path) -> Any:
     try:
         with (
-            warnings.catch_warnings()
+            warnings.catch_warnings(),
+            torch.serialization.safe_globals([argparse.Namespace]),
         ):  # an old protocol is read or refused, either way not the reader's concern
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
