@@ -257,7 +257,11 @@ def test_what_goes_wrong(tmp_path, model):
 
 def test_aape_listens_to_every_mlp_after_its_activation(model, checkpoint):
     found = layer_preset("aape-2026", model)
-    assert found.pooling == "mean" and found.layers == ("blocks.0.mlp.act", "blocks.1.mlp.act")
+    assert (
+        found.pooling == "mean"
+        and not found.with_logits
+        and found.layers == ("blocks.0.mlp.act", "blocks.1.mlp.act")
+    )
     ast = layer_preset("aape-2026", open_model(f"hf:{checkpoint('ast')}"))
     assert ast.aliases["blocks.1.mlp.act"].endswith("layers.1.mlp.activation_fn")
     wav2vec2 = layer_preset("aape-2026", open_model(f"hf:{checkpoint('wav2vec2')}"))

@@ -25,7 +25,8 @@ def record(
     store: Annotated[str | None, typer.Option(help="pooled or topk")] = None,
     counts: Annotated[str | None, typer.Option(help="clip or none")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="and-2024: the layers and the pooling of a published protocol")
+        str | None,
+        typer.Option(help="and-2024 or aape-2026: the layers and the pooling of a published protocol"),
     ] = None,
     channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
     folds: options.Folds = None,
@@ -91,4 +92,5 @@ def _published(network: AudioModel, preset: str | None) -> dict[str, Any]:
     if preset is None:
         return {}
     found = layer_preset(preset, network)
-    return {"layers": tuple(dict.fromkeys((*found.layers, LOGITS))), "pooling": found.pooling}
+    output = (LOGITS,) if found.with_logits and network.has_logits else ()
+    return {"layers": tuple(dict.fromkeys((*found.layers, *output))), "pooling": found.pooling}

@@ -51,10 +51,13 @@ class LayerPreset:
         Published name -> layer, in the network's order.
     pooling : str
         How positions become one value a clip.
+    with_logits : bool
+        Whether a recording keeps the network's output beside them, where it has one.
     """
 
     aliases: Mapping[str, str]
     pooling: Literal["cls", "first", "mean"]
+    with_logits: bool = True
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -184,7 +187,7 @@ def aape_2026(model: AudioModel) -> LayerPreset:
         expression = re.compile(r"(?:.*\.)??" + re.escape(path).replace(r"\{\}", r"\d+"))
         found = [name for name in names if expression.fullmatch(name)]
         if found:
-            return LayerPreset({f"blocks.{at}.mlp.act": name for at, name in enumerate(found)}, "mean")
+            return LayerPreset({f"blocks.{at}.mlp.act": name for at, name in enumerate(found)}, "mean", False)
     raise ModelError(
         f"aape-2026 listens to the MLPs of transformers; {model.spec or 'this network'} has none that are known: name "
         "layers by --layers"
