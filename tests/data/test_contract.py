@@ -26,12 +26,18 @@ FIXTURES = {
     "csv": "table",
     "hub": "hub_folder",
     "sounds": "number",
+    "notes": "instrument",
 }
 
 
 @pytest.fixture
 def number() -> str:
     return "7"
+
+
+@pytest.fixture
+def instrument() -> str:
+    return "pluck?low=60&high=62&takes=2&duration_s=0.2"
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ def test_a_source_travels_and_is_opened_again_by_a_run(clips: Clips, tmp_path: P
         np.testing.assert_array_equal(source.read(clips.record(0))[0], clips.source.read(clips.record(0))[0])
 
 
-@pytest.mark.parametrize("scheme", sorted(set(DATASETS) - {"sounds", "hub"}))
+@pytest.mark.parametrize("scheme", sorted(set(DATASETS) - {"sounds", "notes", "hub"}))
 def test_what_is_not_there_is_said(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(OtoscopeError, match=r"there is no (folder|table) .*nowhere"):
         open_data(f"{scheme}:{tmp_path / 'nowhere'}")
