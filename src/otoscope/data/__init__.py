@@ -25,6 +25,7 @@ DATASETS: dict[str, str] = {
     "csv": "otoscope.data.csv:load",
     "hub": "otoscope.data.hub:load",
     "sounds": "otoscope.data.sounds:load",
+    "notes": "otoscope.data.notes:load",
 }
 """DATA scheme -> loader; the first line of a loader's docstring is its line in the help."""
 
@@ -56,7 +57,8 @@ def open_data(spec: str, **options: Any) -> Clips:
     spec : str
         ``scheme:rest`` or ``scheme:rest?option=value&option=value``: ``esc50:PATH``, ``esc10:PATH``,
         ``urbansound8k:PATH``, ``gtzan:PATH``, ``fsdd:PATH``, ``folder:PATH``, ``csv:FILE?multi=;``,
-        ``hub:NAME:SPLIT``, ``sounds:400``. An option's text is converted to the type of the loader's default.
+        ``hub:NAME:SPLIT``, ``sounds:400``. An option's text is converted to the type of the loader's default. Every
+        collection takes ``derive`` (:mod:`otoscope.data.derive`) and ``events`` (:mod:`otoscope.data.additions`).
     **options
         The same options as keyword arguments; these win over those in ``spec``.
 
@@ -80,12 +82,15 @@ def open_data(spec: str, **options: Any) -> Clips:
     >>> len(clips), clips.label_sets[0].name
     (12, 'label')
     """
+    from otoscope.data.additions import added, taken_apart
     from otoscope.data.spec import parse, typed_options, written
 
     if not isinstance(spec, str):
         raise InputError(f"DATA is a text such as 'folder:PATH', got {type(spec).__name__} {spec!r}")
     parsed = parse(spec, DATASETS)
     loader = lookup(DATASETS, parsed.scheme, room="data", kind="dataset")
+    parsed, options, additions = taken_apart(parsed, options, loader)
     chosen = typed_options(parsed, loader, options)
     clips: Clips = loader(parsed.rest, **chosen)
-    return replace(clips, name=parsed.scheme, spec=written(parsed, chosen))
+    spec = written(parsed, {**chosen, **additions})
+    return added(replace(clips, name=parsed.scheme, spec=spec), additions)

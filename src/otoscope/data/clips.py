@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 
 from otoscope.data.select import Folds, Names, chosen_rows
 from otoscope.data.source import Source
-from otoscope.errors import InputError, UnknownNameError
+from otoscope.errors import Failure, InputError, UnknownNameError
 from otoscope.store.hashing import sha256_json_table
 
 STANDARD = ("row", "id", "path", "start_s", "end_s", "group", "fold", "split")
@@ -78,10 +79,13 @@ class Clips:
     source : Source
         Reads the sound of a row.
     events : polars.DataFrame or None
-        Labelled onsets: row, onset_s, offset_s (from the start of the clip), label.
+        Labelled onsets: row, onset_s, offset_s (from the start of the clip; null: an instant, or not known),
+        label; further columns are the annotation's own.
     group_declared : bool
         Whether ``group`` says what belongs together. Where False, permutations and splits move recordings,
         and results warn.
+    event_failures : tuple of Failure
+        Events that could not be used and were left out, each with its file and line as the id.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Clips:
     source: Source
     events: pl.DataFrame | None = None
     group_declared: bool = False
+    event_failures: tuple[Failure, ...] = ()
 
     def __len__(self) -> int:
         return self.table.height
@@ -176,6 +181,32 @@ class Clips:
             raise InputError("a row is asked for twice: every clip appears once in a table")
         table = self.table[chosen].with_columns(pl.Series("row", np.arange(chosen.size), dtype=pl.Int64))
         return replace(self, table=table, events=_renumbered(self.events, chosen))
+
+    def with_events(
+        self,
+        path: str | Path,
+        format: str | None = None,
+        tier: str | None = None,
+        *,
+        silence: Sequence[str] = ("",),
+        faulty: str = "refuse",
+    ) -> Clips:
+        """Return the clips with the events of an annotation file or folder.
+
+        Parameters and errors are those of :func:`otoscope.data.events.attach.with_events`.
+        """
+        from otoscope.data.events.attach import with_events
+
+        return with_events(self, path, format=format, tier=tier, silence=silence, faulty=faulty)
+
+    def derive(self, text: str) -> Clips:
+        """Return the clips with label sets made of those they have: ``digit+speaker``, ``octave=note:FILE``.
+
+        Parameters and errors are those of :func:`otoscope.data.derive.derive`.
+        """
+        from otoscope.data.derive import derive
+
+        return derive(self, text)
 
     def record(self, row: int) -> dict[str, Any]:
         """Return one row of the table as a dict, the form that ``source.read`` takes."""

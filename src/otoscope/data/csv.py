@@ -4,8 +4,7 @@
 must be there. A row with ``start_s`` or ``end_s`` is a segment; its id is ``path#start-end`` in ms. Without a
 ``group`` column the group is the path, so segments of one recording stay together, and the group counts as
 undeclared. ``multi=;`` or ``multi=|`` says that one cell holds several labels; nothing is split unless it is
-said. Columns of the user's own that are called ``row`` or ``id`` are kept as ``row_given`` and ``id_given``. A
-second table of events (path or id, onset_s, offset_s, label) is joined by ``events``.
+said. Columns of the user's own that are called ``row`` or ``id`` are kept as ``row_given`` and ``id_given``.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _TEXT = ("path", "label", "split", "group", "id")
 _EXPECTED = "a header and rows path,label[,fold,split,start_s,end_s,group]"
 
 
-def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "", events: str = "") -> Clips:
+def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "") -> Clips:
     """Return the clips of a CSV or TSV table: csv:FILE.
 
     Parameters
@@ -39,8 +38,6 @@ def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "", e
         The separator inside a label cell, ``;`` or ``|``; empty means one label a cell.
     root : str
         The folder that paths start from; empty means the table's own.
-    events : str
-        A second table: ``path`` or ``id``, ``onset_s``, ``offset_s``, ``label``.
 
     Raises
     ------
@@ -63,7 +60,6 @@ def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "", e
         spec=f"csv:{rest}",
         expected=_EXPECTED,
         group_declared=declared,
-        events=_events(Path(events), frame) if events else None,
     )
 
 
@@ -141,19 +137,3 @@ def _labelled(frame: pl.DataFrame, names: list[str], separator: str) -> tuple[pl
 def _parts(cell: str | None, separator: str) -> list[str]:
     parts = (one.strip() for one in (cell or "").split(separator))
     return list(dict.fromkeys(one for one in parts if one))
-
-
-def _events(file: Path, clips: pl.DataFrame) -> pl.DataFrame:
-    """Return the events of ``file`` with the row of their clip, in the clips' order, then by onset."""
-    frame = read_delimited(file, text=("path", "id", "label"))
-    key = "id" if "id" in frame.columns else "path"
-    require_columns(frame, (key, "onset_s", "offset_s", "label"), file)
-    place = clips.with_row_index("row").select(pl.col("row").cast(pl.Int64), key)
-    if place[key].is_duplicated().any():
-        raise DataLayoutError(
-            f"{file}: paths are cut into several clips, so events need a column 'id' (path#start-end)"
-        )
-    joined = frame.join(place, on=key, how="left")
-    _refuse(joined[key], joined["row"].is_null(), file, f"the {key} of a clip")
-    typed = joined.select("row", pl.col("onset_s", "offset_s").cast(pl.Float64), "label")
-    return typed.sort("row", "onset_s", maintain_order=True)

@@ -25,13 +25,33 @@ def read_delimited(file: Path, *, text: Sequence[str] = ()) -> pl.DataFrame:
     DataLayoutError
         If there is no such file, or it is not such a table.
     """
+    kept = {one: pl.String for one in text if one in header_of(file)}
+    try:
+        return pl.read_csv(file, separator=_separator(file), schema_overrides=kept, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        raise _unreadable(file, error) from error
+
+
+def header_of(file: Path) -> list[str]:
+    """Return the names of the columns of the table in ``file``.
+
+    Raises
+    ------
+    DataLayoutError
+        If there is no such file, or it is not such a table.
+    """
     if not file.is_file():
         raise DataLayoutError(f"there is no table {file}")
-    separator = "\t" if file.suffix.lower() in {".tsv", ".tab"} else ","
     try:
-        header = pl.read_csv(file, separator=separator, n_rows=0, infer_schema=False).columns
-        kept = {one: pl.String for one in text if one in header}
-        return pl.read_csv(file, separator=separator, schema_overrides=kept, infer_schema_length=None)
+        return pl.read_csv(file, separator=_separator(file), n_rows=0, infer_schema=False).columns
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataLayoutError(f"{file} cannot be read as a UTF-8 table with a header: {reason}") from error
+        raise _unreadable(file, error) from error
+
+
+def _separator(file: Path) -> str:
+    return "\t" if file.suffix.lower() in {".tsv", ".tab"} else ","
+
+
+def _unreadable(file: Path, error: Exception) -> DataLayoutError:
+    reason = str(error).splitlines()[0]
+    return DataLayoutError(f"{file} cannot be read as a UTF-8 table with a header: {reason}")

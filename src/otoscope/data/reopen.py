@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from otoscope.data.clips import Clips, LabelSet, named_or_first
+from otoscope.data.source import Source
 from otoscope.errors import InputError, StageError
 from otoscope.registry import load
 from otoscope.store import tables
@@ -25,6 +26,7 @@ from otoscope.store.run import Run
 SOURCES: dict[str, str] = {
     "files": "otoscope.data.source:FileSource",
     "sounds": "otoscope.data.sounds:SyntheticSource",
+    "notes": "otoscope.data.notes:NoteSource",
     "hub": "otoscope.data.hub_source:HubSource",
 }
 
@@ -50,11 +52,21 @@ def _source_to_json(source: object, run_root: Path) -> dict[str, Any] | None:
     for name, target in SOURCES.items():
         if type(source) is load(target):
             fields = {key: value for key, value in vars(source).items() if not key.startswith("_")}
-            return {"kind": name, **{key: _portable(value, run_root) for key, value in fields.items()}}
+            kept = {key: _portable(value, run_root) for key, value in fields.items()}
+            inner = [key for key, value in fields.items() if isinstance(value, Source)]
+            return None if any(kept[one] is None for one in inner) else {"kind": name, **kept}
     return None
 
 
+def _source_from_json(kept: Mapping[str, Any], run_root: Path) -> Source:
+    known = {key: _restored(value, run_root) for key, value in kept.items() if key != "kind"}
+    made: Source = load(SOURCES[kept["kind"]])(**known)
+    return made
+
+
 def _portable(value: Any, run_root: Path) -> Any:
+    if isinstance(value, Source):
+        return _source_to_json(value, run_root)
     if not isinstance(value, Path):
         return value
     try:
@@ -122,12 +134,11 @@ def reopen(run: Run, moved: Clips | None = None, *, heard: bool = True) -> Clips
     kept = run.manifest["data"]
     table = run.clips()
     if moved is not None:
-        return _same(moved, table["id"].to_list(), kept, run.root)
+        return _same(moved, table, _events(run), kept, run.root)
     source = kept["source"]
     if source is None or source.get("kind") not in SOURCES:
         raise InputError(f"{run.root} does not say how to read {kept['spec']} again: pass the clips (--data)")
-    known = {key: _restored(value, run.root) for key, value in source.items() if key != "kind"}
-    for folder in (value for value in known.values() if isinstance(value, Path)):
+    for folder in _folders(source, run.root):
         if heard and not folder.exists():
             raise StageError(
                 f"the sounds of {kept['spec']} are no longer at {folder}: move them back, or say where they are now "
@@ -138,20 +149,23 @@ def reopen(run: Run, moved: Clips | None = None, *, heard: bool = True) -> Clips
         kept["spec"],
         table.drop(_ADDED, strict=False).with_columns(pl.col("row").cast(pl.Int64)),
         labels_of(run).label_sets,
-        load(SOURCES[source["kind"]])(**known),
-        events=tables.read(events) if (events := run.root / EVENTS).is_file() else None,
+        _source_from_json(source, run.root),
+        events=_events(run),
         group_declared=kept["group_declared"],
     )
 
 
-def _same(moved: Clips, ids: list[str], kept: Mapping[str, Any], root: Path) -> Clips:
-    """Return the clips of ``moved`` that have the ids of a run, in its order.
+def _same(
+    moved: Clips, table: pl.DataFrame, events: pl.DataFrame | None, kept: Mapping[str, Any], root: Path
+) -> Clips:
+    """Return the clips of ``moved`` that have the ids of a run, in its order, with its label sets and events.
 
     Raises
     ------
     InputError
         If one is missing, or a file or label is not what was recorded.
     """
+    ids = table["id"].to_list()
     place = {one: row for row, one in enumerate(moved.table["id"])}
     missing = [one for one in ids if one not in place]
     if missing:
@@ -159,7 +173,8 @@ def _same(moved: Clips, ids: list[str], kept: Mapping[str, Any], root: Path) -> 
             f"{moved.spec} lacks {len(missing)} of the {len(ids)} clips of {root}, such as {missing[0]!r}: "
             f"name the collection it was recorded on, {kept['spec']}, where it is now"
         )
-    found = moved.take([place[one] for one in ids])
+    found = _labelled_as_recorded(moved.take([place[one] for one in ids]), table, kept)
+    found = found if events is None else replace(found, events=events)
     if found.content_hash() != kept["hash"]:
         raise InputError(
             f"{moved.spec} holds the clips of {root}, but a file's size, a segment or a label has changed since: "
@@ -168,7 +183,29 @@ def _same(moved: Clips, ids: list[str], kept: Mapping[str, Any], root: Path) -> 
     return found
 
 
+def _events(run: Run) -> pl.DataFrame | None:
+    return tables.read(run.root / EVENTS) if (run.root / EVENTS).is_file() else None
+
+
+def _labelled_as_recorded(found: Clips, table: pl.DataFrame, kept: Mapping[str, Any]) -> Clips:
+    """Return ``found`` with the run's label sets: those that it lacks (derived ones) are taken from the run's table."""
+    sets = tuple(LabelSet(one["name"], tuple(one["classes"]), one["kind"]) for one in kept["label_sets"])
+    lacking = [one.name for one in sets if one.name not in found.table.columns]
+    return replace(found, table=found.table.with_columns(table[one] for one in lacking), label_sets=sets)
+
+
+def _folders(source: Mapping[str, Any], run_root: Path) -> list[Path]:
+    """Return every folder that a source, or the source within it, reads from."""
+    found: list[Path] = []
+    for value in source.values():
+        if isinstance(value, dict):
+            found += _folders(value, run_root) if "kind" in value else [_restored(value, run_root)]
+    return found
+
+
 def _restored(value: Any, run_root: Path) -> Any:
+    if isinstance(value, dict) and "kind" in value:
+        return _source_from_json(value, run_root)
     if isinstance(value, dict) and "path" in value:
         return Path(os.path.normpath(run_root / value["path"]))
     return value

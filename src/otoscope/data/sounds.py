@@ -53,6 +53,10 @@ class SyntheticSource:
         """Return the number of bytes of the rendered samples."""
         return 4 * round(spec_of(record).duration_s * self.sample_rate)
 
+    def duration_s(self, record: Mapping[str, Any]) -> float:
+        """Return how long the sound lasts."""
+        return spec_of(record).duration_s
+
 
 def load(
     rest: str,

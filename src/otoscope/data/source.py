@@ -71,3 +71,18 @@ class FileSource:
             return self.path(record).stat().st_size
         except OSError:
             return -1
+
+    def duration_s(self, record: Mapping[str, Any]) -> float:
+        """Return how long the clip lasts by the file's header, without decoding it.
+
+        Raises
+        ------
+        AudioFileError
+            If the file cannot be opened as sound.
+        """
+        from otoscope.audio.read import info
+
+        start, end = record["start_s"] or 0.0, record["end_s"]
+        if end is not None:
+            return float(end) - float(start)
+        return info(self.path(record)).duration_s - float(start)

@@ -57,7 +57,18 @@ def parse(spec: str, table: Mapping[str, str]) -> DataSpec:
     if "?" not in rest or Path(rest).exists():
         return DataSpec(scheme, rest, {})
     rest, _, query = rest.rpartition("?")
-    return DataSpec(scheme, rest, dict(_pair(part, spec) for part in query.split("&") if part))
+    return DataSpec(scheme, rest, pairs_of(query, spec))
+
+
+def pairs_of(query: str, spec: str) -> dict[str, str]:
+    """Return ``option=value&option=value`` as a dict, percent-decoded.
+
+    Raises
+    ------
+    InputError
+        If an option has no ``=``.
+    """
+    return dict(_pair(part, spec) for part in query.split("&") if part)
 
 
 def typed_options(spec: DataSpec, loader: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
