@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from otoscope.explain.explanation import Explainer
 from otoscope.explain.setting import Part, Setting
+from otoscope.explain.spectrogram import Spectrogram
 from otoscope.fit.loop import FitConfig, fit
 from otoscope.models.audio_model import AudioModel
 from otoscope.stage_config import Seed, StageConfig
@@ -40,7 +41,8 @@ class RecipeConfig(StageConfig):
         Share of the other groups that chooses the best epoch, in (0, 1).
     label_set : str or None
         Labels by which the validation part is balanced; None: the primary set, or none.
-    epochs, learning_rate, weight_decay, schedule, warmup, clip_norm, patience, metric, better, seed
+    epochs, learning_rate, weight_decay, schedule, warmup, clip_norm, patience, metric, better, ties, optimiser,
+    seed
         See :class:`otoscope.fit.config.FitConfig`; ``metric`` is a measure of the lesson with ``valid_`` before it.
     batch_size : int
         Examples a step.
@@ -62,6 +64,8 @@ class RecipeConfig(StageConfig):
     patience: int | None = Field(None, ge=1)
     metric: str | None = "valid_fidelity"
     better: Literal["higher", "lower"] = "higher"
+    ties: Literal["earlier", "later"] = "earlier"
+    optimiser: Literal["adamw", "adam"] = "adamw"
     seed: Seed = 0
     workers: int = Field(0, ge=0)
 
@@ -73,8 +77,8 @@ class RecipeConfig(StageConfig):
 Config = TypeVar("Config", bound=RecipeConfig)
 
 
-class Lesson(ABC, Generic[Config]):
-    """One training: what learns, on what, by which loss.
+class Learning(ABC, Generic[Config]):
+    """One training, however it is done.
 
     Parameters
     ----------
@@ -99,8 +103,8 @@ class Lesson(ABC, Generic[Config]):
         self.facts: Mapping[str, Any] = dict(facts)
 
     @abstractmethod
-    def loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the loss of a batch, given as int64 indices ``(example,)`` of ``setting.train``."""
+    def train(self, out: Path, identity: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Train to the end, or on from what ``out`` holds; return the account, JSON-able."""
 
     @abstractmethod
     def measures(self, part: Part) -> Mapping[str, Tensor]:
@@ -109,15 +113,36 @@ class Lesson(ABC, Generic[Config]):
         The first of them is what the training is about (``fidelity``).
         """
 
-    def batches(self, epoch: int, generator: torch.Generator) -> list[Tensor]:
-        """Return the examples of each batch of an epoch, in random order."""
-        order = torch.randperm(len(self.setting.train), generator=generator)
-        return list(order.split(self.config.batch_size))  # type: ignore[no-untyped-call]
-
     def validate(self) -> Mapping[str, float]:
         """Return the means of the measures on the validation part, ``valid_`` before each name."""
         found = self.measures(self.setting.valid)
         return {f"valid_{name}": float(values.double().mean()) for name, values in found.items()}
+
+    def tables(self) -> Mapping[str, pl.DataFrame]:
+        """Return tables to write beside what was learnt, by file name without ending."""
+        return {}
+
+
+class Lesson(Learning[Config]):
+    """A training by gradient steps through the one loop; parameters as :class:`Learning`.
+
+    Attributes
+    ----------
+    epoch : int
+        The running one, from 0.
+    """
+
+    epoch: int = 0
+
+    @abstractmethod
+    def loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the loss of a batch, given as int64 indices ``(example,)`` of ``setting.train``."""
+
+    def batches(self, epoch: int, generator: torch.Generator) -> list[Tensor]:
+        """Return the examples of each batch of an epoch, in random order."""
+        self.epoch = epoch
+        order = torch.randperm(len(self.setting.train), generator=generator)
+        return list(order.split(self.config.batch_size))  # type: ignore[no-untyped-call]
 
     def train(self, out: Path, identity: Mapping[str, Any]) -> Mapping[str, Any]:
         """Train to the end, or on from the last finished epoch in ``out``; return the account, JSON-able."""
@@ -133,13 +158,9 @@ class Lesson(ABC, Generic[Config]):
         )
         return {"best_epoch": history.best_epoch, "best": history.best, "history": list(history.epochs)}
 
-    def tables(self) -> Mapping[str, pl.DataFrame]:
-        """Return tables to write beside the trained explainer, by file name without ending."""
-        return {}
 
-
-class Recipe(ABC):
-    """A method that is trained.
+class Trainable(ABC):
+    """Something that is learnt from sound for explaining, and written to a folder.
 
     Attributes
     ----------
@@ -156,8 +177,20 @@ class Recipe(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
     @abstractmethod
-    def prepare(self, setting: Setting, config: Any) -> Lesson[Any]:
-        """Return the lesson; ``config`` is one of :attr:`config`."""
+    def prepare(self, setting: Setting, config: Any) -> Learning[Any]:
+        """Return the training; ``config`` is one of :attr:`config`."""
+
+    @abstractmethod
+    def save(self, lesson: Learning[Any], folder: Path, content: Mapping[str, Any]) -> None:
+        """Write what was learnt to a folder; ``content`` is its account: config, net, classifier, training."""
+
+    def inputs(self, config: Any, on: Spectrogram) -> Mapping[str, Any]:
+        """Return what else must be equal for a continuation, JSON-able: hashes of files that the config names."""
+        return {}
+
+
+class Recipe(Trainable):
+    """A method whose trained net explains; attributes as :class:`Trainable`."""
 
     @abstractmethod
     def build(self, model: AudioModel, facts: Mapping[str, Any]) -> nn.Module:
@@ -171,12 +204,12 @@ class Recipe(ABC):
             The content of ``explainer.json``: ``config``, ``net`` (the lesson's facts), ``spectrogram``, ``n_samples``.
         """
 
-    def save(self, lesson: Lesson[Any], folder: Path, content: Mapping[str, Any]) -> None:
-        """Write what was learnt to a folder; ``content`` is the manifest so far."""
-        from otoscope.explain import trained
-
-        trained.save(lesson.learner, folder, content)
-
     @abstractmethod
     def explainer(self, net: nn.Module, model: AudioModel, facts: Mapping[str, Any]) -> Explainer:
         """Return what explains with a trained net; arguments as in :meth:`build`."""
+
+    def save(self, lesson: Learning[Any], folder: Path, content: Mapping[str, Any]) -> None:
+        """Write manifest and weights, see :mod:`otoscope.explain.trained`."""
+        from otoscope.explain import trained
+
+        trained.save(lesson.learner, folder, content)
