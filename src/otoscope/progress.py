@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Item = TypeVar("Item")
+
+
+class Report(Protocol):
+    """Say how many more are done, and how many of them failed."""
+
+    def __call__(self, done: int, failed: int = 0) -> None:
+        """Count them."""
+
 
 TENTHS, SOONEST_S, LATEST_S = 10, 1.0, 30.0
 """Lines in all, and the seconds that pass between two of them."""
@@ -50,22 +58,36 @@ def track(items: Iterable[Item], total: int | None, description: str) -> Iterato
 
 
 @contextmanager
-def meter(total: int, description: str) -> Iterator[Callable[[int], None]]:
-    """Give a function that reports how many more of ``total`` are done."""
+def meter(total: int, description: str) -> Iterator[Report]:
+    """Give a function that reports how many more of ``total`` are done, and how many of them failed."""
     with _meter(total, description) as done:
         yield done
 
 
 @contextmanager
-def _meter(total: int | None, description: str) -> Iterator[Callable[[int], None]]:
+def _meter(total: int | None, description: str) -> Iterator[Report]:
     if not _shown.get():
-        yield lambda done: None
+        yield lambda done, failed=0: None
     elif not sys.stderr.isatty():
         yield _Lines(total, description)
     else:
         with _bar() as bar:
-            task = bar.add_task(description, total=total)
-            yield lambda done: bar.advance(task, done)
+            yield _Bar(bar, bar.add_task(description, total=total, failed=""))
+
+
+class _Bar:
+    """Moves a bar, and counts what failed beside it."""
+
+    def __init__(self, bar: Any, task: Any) -> None:
+        self._bar, self._task, self._failed = bar, task, 0
+
+    def __call__(self, done: int, failed: int = 0) -> None:
+        self._failed += failed
+        self._bar.update(self._task, advance=done, failed=_failures(self._failed))
+
+
+def _failures(failed: int) -> str:
+    return f", {failed} failed" if failed else ""
 
 
 class _Lines:
@@ -73,16 +95,25 @@ class _Lines:
 
     def __init__(self, total: int | None, description: str) -> None:
         self._total, self._description = total, description
-        self._done = self._written = 0
-        self._last = time.monotonic()
+        self._done = self._failed = self._written = 0
+        self._begun = self._last = time.monotonic()
 
-    def __call__(self, done: int) -> None:
+    def __call__(self, done: int, failed: int = 0) -> None:
         self._done += done
+        self._failed += failed
         since = time.monotonic() - self._last
         if since >= LATEST_S or self._done == self._total or (since >= SOONEST_S and self._tenth_passed()):
             of = f"/{self._total}" if self._total else ""
-            sys.stderr.write(f"{self._description} {self._done}{of}\n")
+            sys.stderr.write(f"{self._description} {self._done}{of}{_failures(self._failed)}{self._left()}\n")
             self._written, self._last = self._done, self._last + since
+
+    def _left(self) -> str:
+        """Return the rate and the time left, where both say something."""
+        since = time.monotonic() - self._begun
+        if not self._total or self._done >= self._total or since < LATEST_S:
+            return ""
+        rate = self._done / since
+        return f", {rate:.3g} a second, {(self._total - self._done) / rate:.0f} s left" if rate else ""
 
     def _tenth_passed(self) -> bool:
         total = self._total
@@ -95,15 +126,26 @@ def _bar() -> Any:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class _Speed(ProgressColumn):
+        """Items a second."""
+
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.3g}/s" if speed else "")
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]}"),
+        _Speed(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -29,7 +29,16 @@ def test_a_line_every_tenth(capsys: pytest.CaptureFixture[str], clock: list[floa
             clock[0] += 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.splitlines() == [f"recording {n}/40" for n in range(4, 41, 4)]
+    left = {n: f", 0.5 a second, {80 - 2 * n} s left" for n in range(16, 40, 4)}
+    assert said.err.splitlines() == [f"recording {n}/40{left.get(n, '')}" for n in range(4, 41, 4)]
+
+
+def test_failures_are_counted(capsys: pytest.CaptureFixture[str], clock: list[float]) -> None:
+    with shown(), meter(3, "recording") as report:
+        report(1, 1)
+        clock[0] += 2
+        report(2)
+    assert capsys.readouterr().err.splitlines() == ["recording 3/3, 1 failed"]
 
 
 def test_a_line_every_thirty_seconds_of_a_slow_or_endless_loop(
@@ -39,7 +48,10 @@ def test_a_line_every_thirty_seconds_of_a_slow_or_endless_loop(
         for _ in range(4):
             clock[0] += 15
             done(1)
-    assert capsys.readouterr().err.splitlines() == ["asking 2/1000", "asking 4/1000"]
+    assert capsys.readouterr().err.splitlines() == [
+            "asking 2/1000, 0.0667 a second, 14970 s left",
+            "asking 4/1000, 0.0667 a second, 14940 s left",
+        ]
     with shown():
         for _ in track(range(3), None, "unpacking"):
             clock[0] += 31

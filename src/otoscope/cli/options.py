@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from otoscope.data.clips import Clips
     from otoscope.models.audio_model import AudioModel
     from otoscope.store.run import Run
+    from otoscope.work.engine import Engine
 
 Config = TypeVar("Config", bound=StageConfig)
 
@@ -43,6 +44,13 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress and no warnings on stderr")]
 Show = Annotated[int, typer.Option(min=0, help="print at most so many")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
+EngineName = Annotated[str, typer.Option("--engine", help="who computes the blocks: local or ray")]
+Address = Annotated[
+    str | None, typer.Option(help="ray: a running cluster (auto, HOST:PORT, ray://HOST:PORT)")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="ray: workers, each with its copy of the network")]
+CpusPerWorker = Annotated[int | None, typer.Option(min=1, help="ray: cores of each worker")]
+GpusPerWorker = Annotated[float | None, typer.Option(min=0, help="ray: GPUs of each worker, 0.5 shares one")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="any other setting of this stage; repeatable"),
@@ -106,6 +114,16 @@ def configured(
         else:
             values[outer] = _parsed(kind, outer, value)
     return kind.model_validate(values)
+
+
+def engine_of(
+    name: str, address: str | None, workers: int | None, cpus: int | None, gpus: float | None
+) -> Engine:
+    """Return who computes the blocks."""
+    from otoscope.work.engine import Engine
+
+    given = {"address": address, "workers": workers, "cpus_per_worker": cpus, "gpus_per_worker": gpus}
+    return Engine(name=name, **{key: value for key, value in given.items() if value is not None})
 
 
 def number_or_text(text: str) -> int | float | str:

@@ -1,8 +1,9 @@
 """Blocks of work: fixed row ranges, idempotent and atomic, handed out by an engine.
 
-:data:`ENGINES` names the engines; each is ``(blocks, folder, compute, merge) -> list of summary paths``.
+:data:`ENGINES` names the engines; each is ``(blocks, folder, work, merge, engine) -> list of summary paths``, called
+through :func:`otoscope.work.engine.run`.
 """
 
 from __future__ import annotations
 
-ENGINES: dict[str, str] = {"local": "otoscope.work.local:run"}
+ENGINES: dict[str, str] = {"local": "otoscope.work.local:run", "ray": "otoscope.work.ray:run"}

@@ -25,6 +25,11 @@ class Block:
     start: int
     stop: int
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows."""
+        return self.stop - self.start
+
 
 @dataclass(frozen=True, order=True)
 class Node:

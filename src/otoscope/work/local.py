@@ -5,13 +5,13 @@ At most log2(number of blocks) + 1 summaries lie on the disk at a time, and two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from otoscope.progress import meter
+from otoscope.work import set_aside
 from otoscope.work.blocks import Block, Node, finished
-
-#: ``(left, right, out)``: merge two summary files into a third, atomically.
-Merge = Callable[[Path, Path, Path], None]
+from otoscope.work.engine import Engine, Merge, Work
 
 
 def missing(blocks: Sequence[Block], folder: Path) -> tuple[Block, ...]:
@@ -21,31 +21,39 @@ def missing(blocks: Sequence[Block], folder: Path) -> tuple[Block, ...]:
     return tuple(block for block in blocks if not any(node.covers(block.index) for node in done))
 
 
-def run(
-    blocks: Sequence[Block], folder: Path, compute: Callable[[Sequence[Block]], Iterable[Block]], merge: Merge
-) -> list[Path]:
+def run(blocks: Sequence[Block], folder: Path, work: Work, merge: Merge, engine: Engine) -> list[Path]:
     """Compute what is missing and return the summary files whose fold is the result, in block order.
 
-    Parameters
-    ----------
-    blocks : sequence of Block
-        All blocks of the job.
-    folder : Path
-        Where the summaries lie.
-    compute : callable
-        Given the missing blocks, computes them in any order; yields a block once its summary file
-        ``Node(0, index)`` stands in ``folder``.
-    merge : callable
-        Merges two summaries.
+    Parameters and errors are those of :func:`otoscope.work.engine.run`.
     """
-    for block in compute(missing(blocks, folder)):
-        for node in _complete(Node(0, block.index), folder):
-            left, right = (child.path(folder) for child in node.children)
-            merge(left, right, node.path(folder))
-            left.unlink()
-            right.unlink()
-    _merge_leftovers(folder, merge)
+    todo = missing(blocks, folder)
+    with meter(sum(one.n_rows for one in todo), work.name) as report:
+        for one in work.compute(todo, set_aside.read(folder)) if todo else ():
+            for node in _complete(Node(0, one.block.index), folder):
+                join(node, folder, merge)
+            report(one.block.n_rows, one.failed)
+    for node in leftovers(folder):
+        join(node, folder, merge)
     return [node.path(folder) for node in finished(folder)]
+
+
+def join(node: Node, folder: Path, merge: Merge) -> None:
+    """Merge the two children of ``node`` and remove them; what a killed one left behind is brought to its end."""
+    left, right = (child.path(folder) for child in node.children)
+    if not node.path(folder).is_file():
+        merge(left, right, node.path(folder))
+    left.unlink(missing_ok=True)
+    right.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> Iterator[Node]:
+    """Yield nodes whose children a killed run left side by side, as long as there are any."""
+    while True:
+        present = set(finished(folder))
+        ready = [one.parent for one in sorted(present) if set(one.parent.children) <= present]
+        if not ready:
+            return
+        yield ready[0]
 
 
 def _complete(node: Node, folder: Path) -> Iterator[Node]:
@@ -53,17 +61,3 @@ def _complete(node: Node, folder: Path) -> Iterator[Node]:
     while all(child.path(folder).is_file() for child in node.parent.children):
         node = node.parent
         yield node
-
-
-def _merge_leftovers(folder: Path, merge: Merge) -> None:
-    """Merge pairs that a killed run left side by side."""
-    pairs = True
-    while pairs:
-        present = set(finished(folder))
-        pairs = False
-        for node in sorted(present):
-            left, right = node.parent.children
-            if left == node and right in present:
-                merge(left.path(folder), right.path(folder), node.parent.path(folder))
-                pairs = True
-                break
