@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "select": ("otoscope.cli.select:select", "find the neurons of each class, beside what chance selects"),
     "share": ("otoscope.cli.select:share", "say which classes share neurons, within a task or between two"),
     "ablate": ("otoscope.cli.ablate:ablate", "remove a concept's neurons and measure what breaks"),
+    "explain": (
+        "otoscope.cli.explain:explain",
+        "write what made the network decide so, as sound with scores",
+    ),
     "rate": ("otoscope.cli.rate:rate", "let people rate descriptions, blinded, and read their answers"),
     "report": ("otoscope.cli.report:report", "write a run as one page that plays"),
     "export": ("otoscope.cli.export:export", "write a run's tables as json, csv or parquet"),

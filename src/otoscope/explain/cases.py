@@ -75,7 +75,7 @@ def cases(
 def _chosen(
     model: AudioModel, p: NDArray[np.float64], target: str, labels: Sequence[Sequence[str]] | None
 ) -> list[list[int]]:
-    kind, colon, rest = target.partition(":")
+    kind, colon, _ = target.partition(":")
     if target == PREDICTED:
         return [[int(one)] for one in p.argmax(1)]
     if kind == ABOVE and colon:

@@ -1,8 +1,8 @@
 """What does the network say of what a mask keeps, and of what it leaves? The one test that every mask is put to.
 
 With the sound's complex spectrum X, the gain g of a mask and a filling Y (:mod:`otoscope.explain.removal`) the network
-hears g X + (1 - g) Y, and the same for the mask 1 - M; the probabilities of both are measured against those of the whole
-sound by :mod:`otoscope.metrics.faithfulness`. Masks of one sound are heard in batches.
+hears g X + (1 - g) Y, and the same for the mask 1 - M; the probabilities of both are measured against those of the
+whole sound by :mod:`otoscope.metrics.faithfulness`. Masks of one sound are heard in batches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How good is an explanation, and how much of that would any mask of its kind achieve?
 
-For each case (a clip and an explained class, :mod:`otoscope.explain.cases`) and each method, the method's mask and every
-control (:mod:`otoscope.explain.controls`) are put to the same test: under each removal operator
+For each case (a clip and an explained class, :mod:`otoscope.explain.cases`) and each method, the method's mask and
+every control (:mod:`otoscope.explain.controls`) are put to the same test: under each removal operator
 (:mod:`otoscope.explain.removal`) the network hears what the mask keeps and what it leaves, and the measures of
 :mod:`otoscope.metrics.faithfulness` compare its probabilities with those for the whole sound
 (:mod:`otoscope.explain.judge`). Size, sparseness, complexity and the share of energy that passes stand beside them. The
@@ -16,10 +16,10 @@ One row of the table per case, method, control and removal:
 ``control``          a row of :data:`otoscope.explain.CONTROLS`; null: the explanation itself
 ``removal``          a row of :data:`otoscope.explain.REMOVALS`
 measures             ``average_increase`` ``average_drop`` ``average_gain`` ``faithfulness`` ``input_fidelity``
-                     ``average_drop_published`` (double softmax) ``top_3_fidelity``; null where the control does not exist
+                     ``average_drop_published`` (double softmax) ``top_3_fidelity``; null where there is no control
 of the mask          ``mask_size`` ``sparseness`` ``complexity`` ``energy_share`` ``roughness``
-``curves=True``      ``insertion_area`` ``deletion_area`` ``area_difference`` (:mod:`otoscope.explain.curve`), beside the
-                     first removal; null for controls that rank nothing
+``curves=True``      ``insertion_area`` ``deletion_area`` ``area_difference`` (:mod:`otoscope.explain.curve`), beside
+                     the first removal; null for controls that rank nothing
 events known         ``localisation_auroc`` ``energy_in_events`` ``pointing_game`` of the energy passed per frame
 parts known          ``target_share`` ``input_share`` ``target_kept`` ``improvement_db``
 ===================  ==========================================================================================

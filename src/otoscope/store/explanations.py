@@ -128,7 +128,7 @@ def is_done(root: Path, clip: str, name: str) -> bool:
 
 
 def write(root: Path, clip: str, name: str, files: Mapping[str, bytes], mask: NDArray[Any]) -> Kept:
-    """Write an explanation, whole or not at all; one that stands there is left as it is.
+    """Write an explanation, whole or not at all; one of that name is replaced when all is written.
 
     Parameters
     ----------
@@ -147,21 +147,24 @@ def write(root: Path, clip: str, name: str, files: Mapping[str, bytes], mask: ND
         If the disk refuses; nothing half-written can be seen.
     """
     folder = place(root, clip, name)
-    part = folder.with_name(f".{name}.part")
+    part, old = (folder.with_name(f".{name}.{ending}") for ending in ("part", "old"))
     try:
         shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
         for inside, data in files.items():
             (part / inside).parent.mkdir(parents=True, exist_ok=True)
             (part / inside).write_bytes(data)
         _write_mask(part / MASK, mask)
-        if not is_done(root, clip, name):
-            os.replace(part, folder)
+        if folder.is_dir():
+            os.replace(folder, old)
+        os.replace(part, folder)
     except OSError as error:
         raise StoreError(
             f"cannot write {folder}: {error.strerror or error}. Nothing was replaced."
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
     return Kept(folder)
 
 
