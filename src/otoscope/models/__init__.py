@@ -38,6 +38,9 @@ ARCHITECTURES: dict[str, str] = {
     "cnn14": "otoscope.models.panns:build_cnn14",
     "cnn10": "otoscope.models.panns:build_cnn10",
     "cnn6": "otoscope.models.panns:build_cnn6",
+    "cnn14-speechbrain": "otoscope.models.cnn14_speechbrain:build",
+    "conv2d": "otoscope.models.conv2d:build",
+    "vgg": "otoscope.models.vgg:build",
 }
 
 
