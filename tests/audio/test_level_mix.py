@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from otoscope.audio import level
-from otoscope.audio.mix import mix_at_snr
+from otoscope.audio.mix import mix_at_snr, overlap_at_snr, overlap_by_peak
 from otoscope.errors import InputError, UnknownNameError
 
 RNG = np.random.default_rng(3)
@@ -109,3 +109,22 @@ def test_mixing_errors():
         mix_at_snr(torch.zeros(2, 1, 5), torch.ones(2, 1, 5), 0.0)
     with pytest.raises(InputError, match=r"must have one shape, got \(5,\) and \(6,\)"):
         mix_at_snr(np.ones(5), np.ones(6), 0.0)
+
+
+def test_an_overlap_keeps_its_parts():
+    first, second = RNG.standard_normal((1, 500)), RNG.standard_normal((1, 500))
+    made = overlap_at_snr(first, second, -7.0)
+    np.testing.assert_allclose(made.mix, made.first + made.second)
+    np.testing.assert_allclose(10 * np.log10(np.sum(made.first**2) / np.sum(made.second**2)), -7.0)
+    np.testing.assert_allclose(made.second / second, (made.second / second)[0, 0])
+
+
+def test_the_published_overlap_weighs_signed_peaks():
+    first, second = np.array([[1.0, -8.0, 2.0]]), np.array([[4.0, 0.0, -1.0]])
+    made = overlap_by_peak(first, second, 0.6)
+    np.testing.assert_allclose(made.mix, [[0.5 + 0.6, -4.0, 1.0 - 0.15]])
+    np.testing.assert_allclose(made.snr_db, 10 * np.log10((0.25 + 16 + 1) / (0.36 + 0.0225)))
+    with pytest.raises(InputError, match="a positive sample"):
+        overlap_by_peak(first, -np.abs(second), 0.6)
+    with pytest.raises(InputError, match="one shape"):
+        overlap_by_peak(first, second[:, :2], 0.6)
