@@ -266,3 +266,16 @@ def test_one_adam_step_is_what_the_equations_say(tmp_path):
 def test_options_that_came_later_leave_the_identity_of_older_trainings_alone():
     assert not {"ties", "optimiser"} & FitConfig().identity().keys()
     assert FitConfig(ties="later").identity()["ties"] == "later"
+
+
+def test_without_a_folder_the_result_is_the_same_and_nothing_is_written(tmp_path, monkeypatch):
+    def trained(out):
+        module, values = network(dropout=0.3), iter([0.5, 0.9, 0.4, 0.3])
+        config = FitConfig(epochs=4, metric="accuracy")
+        history = fit(module, batches, loss_of(module), lambda: {"accuracy": next(values)}, config, out)
+        return history, state_of(module)
+
+    monkeypatch.chdir(tmp_path)
+    (first, there), (second, here) = trained(tmp_path / "fit"), trained(None)
+    assert first == second and first.best_epoch == 2 and same(there, here)
+    assert [one.name for one in tmp_path.iterdir()] == ["fit"]

@@ -73,7 +73,7 @@ def fit(
     loss: Loss[Batch],
     validate: Validate | None,
     config: FitConfig,
-    out: Path,
+    out: Path | None,
     *,
     identity: Mapping[str, Any] | None = None,
     description: str = "training",
@@ -92,9 +92,10 @@ def fit(
         ``() -> {metric: value}``, called after each epoch in evaluation mode.
     config : FitConfig
         The options.
-    out : Path
+    out : Path or None
         Folder of ``checkpoint.safetensors``, ``best.safetensors`` and ``history.json``; a training in it
-        that was killed is continued from its last finished epoch, a finished one is only read.
+        that was killed is continued from its last finished epoch, a finished one is only read. None: nothing is
+        written, for trainings of a second.
     identity : mapping, optional
         JSON-able: what else must be equal for a continuation (the data's hash, the network's
         description).
@@ -112,7 +113,8 @@ def fit(
     """
     who = {"config": sha256_json(config.identity()), **dict(identity or {})}
     optimiser = _optimiser(module, config)
-    state = checkpoint.resume(out, module, optimiser, who)
+    state = State() if out is None else checkpoint.resume(out, module, optimiser, who)
+    kept: dict[str, Tensor] = {}
     mode = module.training
     try:
         todo = range(len(state.epochs), config.epochs)
@@ -120,15 +122,29 @@ def fit(
             if state.finished:
                 break
             row = _epoch(module, optimiser, batches, loss, validate, config, epoch)
-            state = _advance(state, row, config, out, module)
-            checkpoint.write(out, module, optimiser, state, who)
+            state = _advance(state, row, config)
+            if state.best_epoch == len(state.epochs):
+                kept = _keep(out, module)
+            if out is not None:
+                checkpoint.write(out, module, optimiser, state, who)
             logger.info("epoch %s", row)
     finally:
         module.train(mode)
-    checkpoint.read_best(out, module)
     history = History(state.epochs, state.best_epoch)
+    if out is None:
+        module.load_state_dict(kept)
+        return history
+    checkpoint.read_best(out, module)
     manifest.write(out / "history.json", {"epochs": list(history.epochs), "best_epoch": history.best_epoch})
     return history
+
+
+def _keep(out: Path | None, module: nn.Module) -> dict[str, Tensor]:
+    """Keep the weights of the best epoch so far: in the folder, or, without one, in what is returned."""
+    if out is None:
+        return {name: one.detach().clone() for name, one in module.state_dict().items()}
+    checkpoint.write_best(out, module)
+    return {}
 
 
 def _optimiser(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
@@ -211,13 +227,12 @@ def _step(
     return float(value.detach())
 
 
-def _advance(state: State, row: dict[str, float], config: FitConfig, out: Path, module: nn.Module) -> State:
-    """Return the state after an epoch; write its weights if it is the best."""
+def _advance(state: State, row: dict[str, float], config: FitConfig) -> State:
+    """Return the state after an epoch."""
     epochs = (*state.epochs, row)
     best = state.best_epoch
     if best == 0 or _is_better(row, state.epochs[best - 1], config):
         best = len(epochs)
-        checkpoint.write_best(out, module)
     waited = len(epochs) - best
     stop = config.patience is not None and waited >= config.patience
     return replace(state, epochs=epochs, best_epoch=best, finished=stop or len(epochs) >= config.epochs)
