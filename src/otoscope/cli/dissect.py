@@ -42,6 +42,9 @@ def dissect(
     ] = None,
     function: Annotated[str | None, typer.Option(help="similarity function")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="count by labelled event: none, all, or alone (no other label beside)")
+    ] = None,
     channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
     max_mb: Annotated[float | None, typer.Option(help="largest report")] = None,
     no_audio: Annotated[bool, typer.Option("--no-audio", help="report without sound")] = False,
@@ -76,6 +79,7 @@ def dissect(
         stage["record"],
         layers=tuple(layers) if layers else None,
         pooling=pooling,
+        events=events,
         channels=channels,
         seed=seed,
     )

@@ -24,6 +24,9 @@ def record(
     pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
     store: Annotated[str | None, typer.Option(help="pooled or topk")] = None,
     counts: Annotated[str | None, typer.Option(help="clip or none")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="count by labelled event: none, all, or alone (no other label beside)")
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="and-2024 or aape-2026: the layers and the pooling of a published protocol"),
@@ -34,6 +37,11 @@ def record(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
+    engine: options.EngineName = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
+    cpus_per_worker: options.CpusPerWorker = None,
+    gpus_per_worker: options.GpusPerWorker = None,
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -54,14 +62,16 @@ def record(
         pooling=pooling,
         store=store,
         counts=counts,
+        events=events,
         channels=channels,
         seed=seed,
     )
+    computing = options.engine_of(engine, address, workers, cpus_per_worker, gpus_per_worker)
     if dry_run:
         planned = plan(network, clips, options.path(out), config)
         print_json({"out": out, **plain(planned), "config": config.identity()})
         return
-    _show(run_stage(network, clips, options.path(out), config), json)
+    _show(run_stage(network, clips, options.path(out), config, engine=computing), json)
 
 
 def _show(run: Run, as_json: bool) -> None:
@@ -85,7 +95,7 @@ def _show(run: Run, as_json: bool) -> None:
 
 
 def _published(network: AudioModel, preset: str | None) -> dict[str, Any]:
-    """Return the layers and the pooling of a protocol; nothing where none is named."""
+    """Return the layers, the pooling and the counting of a protocol; nothing where none is named."""
     from otoscope.models.audio_model import LOGITS
     from otoscope.models.layer_presets import layer_preset
 
@@ -93,4 +103,8 @@ def _published(network: AudioModel, preset: str | None) -> dict[str, Any]:
         return {}
     found = layer_preset(preset, network)
     output = (LOGITS,) if found.with_logits and network.has_logits else ()
-    return {"layers": tuple(dict.fromkeys((*found.layers, *output))), "pooling": found.pooling}
+    return {
+        "layers": tuple(dict.fromkeys((*found.layers, *output))),
+        "pooling": found.pooling,
+        **found.counting,
+    }

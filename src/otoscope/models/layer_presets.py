@@ -21,7 +21,8 @@ patch of BEATs (the lowest 16 bands of the first 0.16 s). The default pooling of
 
 ``aape-2026`` (class-selective neurons): the hidden neurons of every block's MLP after their activation, in every kind
 of transformer that is known here (:data:`ACTIVATED`); published as ``blocks.N.mlp.act``. Its protocol counts positive
-positions and pools nothing, so the pooling is the mean of a recording.
+positions and pools nothing, so the pooling is the mean of a recording. EVAR, on which it runs, pads short clips with
+zeros, and LAPE's sum, from which it comes, is over all tokens: so padding and special tokens are counted.
 
 Published names are for display: what is written to disk are the layers' own.
 
@@ -33,7 +34,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from otoscope.errors import ModelError
@@ -53,11 +54,14 @@ class LayerPreset:
         How positions become one value a clip.
     with_logits : bool
         Whether a recording keeps the network's output beside them, where it has one.
+    counting : mapping of str to str
+        Options of a recording that say which positions are counted, where they are not the default.
     """
 
     aliases: Mapping[str, str]
     pooling: Literal["cls", "first", "mean"]
     with_logits: bool = True
+    counting: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -187,7 +191,8 @@ def aape_2026(model: AudioModel) -> LayerPreset:
         expression = re.compile(r"(?:.*\.)??" + re.escape(path).replace(r"\{\}", r"\d+"))
         found = [name for name in names if expression.fullmatch(name)]
         if found:
-            return LayerPreset({f"blocks.{at}.mlp.act": name for at, name in enumerate(found)}, "mean", False)
+            aliases = {f"blocks.{at}.mlp.act": name for at, name in enumerate(found)}
+            return LayerPreset(aliases, "mean", False, {"padding": "include", "special_tokens": "include"})
     raise ModelError(
         f"aape-2026 listens to the MLPs of transformers; {model.spec or 'this network'} has none that are known: name "
         "layers by --layers"

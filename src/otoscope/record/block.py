@@ -18,6 +18,7 @@ from torch import Tensor
 from otoscope.data.decode import Batch
 from otoscope.errors import Failure
 from otoscope.record import moments
+from otoscope.record.event_blocks import EventBlock
 from otoscope.record.merge_windows import merge, place
 from otoscope.record.probe import ProbedLayer
 from otoscope.record.ranks import Ranks
@@ -77,10 +78,17 @@ class BlockRows:
         Global number of each layer's neuron 0.
     keeping : Keeping
         What is kept.
+    events : EventBlock, optional
+        Takes the counts by event.
     """
 
     def __init__(
-        self, block: Block, layers: Sequence[ProbedLayer], first_neurons: Sequence[int], keeping: Keeping
+        self,
+        block: Block,
+        layers: Sequence[ProbedLayer],
+        first_neurons: Sequence[int],
+        keeping: Keeping,
+        events: EventBlock | None = None,
     ) -> None:
         n_rows = block.stop - block.start
         self.block, self._layers, self._first, self._keeping = block, layers, first_neurons, keeping
@@ -88,6 +96,7 @@ class BlockRows:
         self.positives = [np.zeros((n_rows, one.n_neurons), np.uint32) for one in layers]
         self.positions = np.zeros((n_rows, len(layers)), np.uint32)
         self.failures: list[Failure] = []
+        self.events = events
         self._ranks: Ranks | None = None
         self._heard: dict[int, tuple[float, int]] = {}
         self._dropped: set[int] = set()
@@ -185,9 +194,12 @@ class BlockRows:
             self._ranks = Ranks(reductions, self._first, keeping.top_k, keeping.seed)
         for i, one in enumerate(reductions):
             self.pooled[i][at] = one.pooled.cpu().numpy()
-            self.positions[at, i] = one.positions.numpy()
+            self.positions[at, i] = one.counted.numpy()
             if one.positives is not None:
                 self.positives[i][at] = one.positives.cpu().numpy().astype(np.uint32)
+        if self.events is not None:
+            for clip in range(len(rows)):
+                self.events.add([one.events[clip] if one.events else () for one in reductions])
         self._ranks.insert(torch.from_numpy(rows).to(reductions[0].pooled.device), reductions)
 
     def summary(self) -> Summary:

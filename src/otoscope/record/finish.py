@@ -12,11 +12,12 @@ import polars as pl
 
 from otoscope.data.reopen import EVENTS
 from otoscope.errors import EmptyDataError
-from otoscope.record import moments, summary
+from otoscope.record import event_blocks, moments, summary
+from otoscope.record.events import ordered
 from otoscope.record.job import Job
 from otoscope.record.ranking import POLES, values_of
 from otoscope.record.summary import EDGES, LayerSummary, Summary
-from otoscope.store import arrays, tables, tensors
+from otoscope.store import arrays, event_counts, tables, tensors
 from otoscope.store.run import Run, file_name
 
 HISTOGRAM_BINS = 32
@@ -171,10 +172,22 @@ def ranked_rows(whole: Summary, limit: int) -> tuple[list[int], int]:
     return chosen, len(order) - len(chosen)
 
 
+def write_event_counts(job: Job) -> dict[str, Any]:
+    """Write the counts by event and return what the run's marker says of them; nothing where none were made."""
+    if job.clips.events is None or job.config.events == "none":
+        return {}
+    event_blocks.gather(job.event_blocks, job.run, job.clips.events.height)
+    heard = {
+        name: int((event_counts.positions(job.run, name) > 0).sum()) for name in event_counts.layers(job.run)
+    }
+    endless = int(job.clips.events["offset_s"].is_null().sum())
+    return {"events": job.clips.events.height, "events_without_end": endless, "events_counted": heard}
+
+
 def write_tables(job: Job, whole: Summary) -> None:
     """Write ``neurons.parquet``, the evidence, ``events.parquet`` where there are events, and ``clips.parquet``."""
     tables.write(job.run.root / "neurons.parquet", neuron_table(job, whole))
     write_evidence(job, whole)
     if job.clips.events is not None:
-        tables.write(job.run.root / EVENTS, job.clips.events)
+        tables.write(job.run.root / EVENTS, ordered(job.clips.events))
     tables.write(job.run.root / "clips.parquet", clip_table(job, whole))

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from otoscope.data.clips import Clips
-from otoscope.data.decode import Batch, Decoding, batches
+from otoscope.data.decode import Batch, Decoding
 from otoscope.errors import Failure, HookError, ModelError
 from otoscope.models.audio_model import AudioModel
-from otoscope.progress import meter
-from otoscope.record import summary
+from otoscope.record import events, summary
 from otoscope.record.block import BlockRows, Keeping
 from otoscope.record.config import RecordConfig
+from otoscope.record.event_blocks import EventBlock
 from otoscope.record.forward import Listener
 from otoscope.record.hooks import lent
 from otoscope.record.probe import ProbedLayer
@@ -29,6 +29,7 @@ from otoscope.record.reduce import Wanted
 from otoscope.store import arrays
 from otoscope.store.run import POSITIONS, Run, file_name
 from otoscope.work.blocks import Block, Node
+from otoscope.work.engine import Finished
 
 #: Clips in a row that may fail in the forward pass before the network is held to be at fault.
 MOST_FAILURES_IN_A_ROW = 16
@@ -48,6 +49,11 @@ class Job:
     def summaries(self) -> Path:
         """Where summaries lie until the run is finished."""
         return self.run.root / "blocks"
+
+    @property
+    def event_blocks(self) -> Path:
+        """Where counts by event lie until the run is finished."""
+        return self.summaries / "events"
 
     @property
     def decoding(self) -> Decoding:
@@ -71,9 +77,17 @@ class Job:
 
     def wanted(self) -> tuple[Wanted, ...]:
         """Return what is computed of each layer."""
-        config = self.config
+        config, when = self.config, events.schedule(self.clips, self.config.events)
         return tuple(
-            Wanted(config.pooling, config.counts == "clip", self.trace_bins(one), config.skip_silence)
+            Wanted(
+                config.pooling,
+                config.counts == "clip",
+                self.trace_bins(one),
+                config.skip_silence,
+                config.padding == "include",
+                config.special_tokens == "include",
+                when if events.has_time(one.geometry) else None,
+            )
             for one in self.layers
         )
 
@@ -100,28 +114,11 @@ def _create_positions(job: Job) -> None:
         arrays.create_array(path, shape, "uint32", job.config.block)
 
 
-def compute(job: Job, blocks: Sequence[Block]) -> Iterator[Block]:
-    """Record these blocks; yield each once its arrays and its summary are on disk."""
-    if not blocks:
-        return
-    rows = np.concatenate([np.arange(block.start, block.stop) for block in blocks])
-    config = job.config
-    stream = batches(
-        job.clips,
-        job.decoding,
-        rows=rows,
-        batch_size=config.batch_size,
-        workers=config.workers,
-        block=config.block,
-    )
-    with meter(len(rows), "recording") as done:
-        for block in hear(job, blocks, stream):
-            yield block
-            done(block.stop - block.start)
+def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator[Finished]:
+    """Record the blocks whose batches come in ``stream``; a batch never holds clips of two blocks.
 
-
-def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator[Block]:
-    """Record the blocks whose batches come in ``stream``; a batch never holds clips of two blocks."""
+    Yields a block once its arrays and its summary are on disk.
+    """
     by_index = {block.index: block for block in blocks}
     with lent(job.model):
         hearing = _Hearing(job)
@@ -135,12 +132,12 @@ def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator
         yield from _written(job, waiting, opened)
 
 
-def _written(job: Job, waiting: list[BlockRows], opened: dict[Path, Any]) -> Iterator[Block]:
+def _written(job: Job, waiting: list[BlockRows], opened: dict[Path, Any]) -> Iterator[Finished]:
     """Write and yield the waiting blocks; a block that failed as a whole waits until a later clip succeeds."""
     while waiting:
         rows = waiting.pop(0)
         _write(job, rows, opened)
-        yield rows.block
+        yield Finished(rows.block, len(rows.failures))
 
 
 def _block_of(batch: Batch, size: int) -> int:
@@ -161,7 +158,9 @@ class _Hearing:
 
     def block(self, block: Block, parts: Iterable[Batch]) -> BlockRows:
         """Return the content of a block from its batches."""
-        rows = BlockRows(block, self._job.layers, self._first, self._job.keeping)
+        job = self._job
+        by_event = EventBlock(job.event_blocks, block) if job.config.events != "none" else None
+        rows = BlockRows(block, job.layers, self._first, job.keeping, by_event)
         for batch in parts:
             rows.fail(batch.failures)
             if len(batch.rows):
@@ -205,6 +204,8 @@ def _write(job: Job, rows: BlockRows, opened: dict[Path, Any]) -> None:
         if path not in opened:
             opened[path] = arrays.open_array(path)
         arrays.write_rows(path, rows.block.start, content, opened[path])
+    if rows.events is not None:
+        rows.events.flush()
     summary.write(Node(0, rows.block.index).path(job.summaries), rows.summary())
 
 

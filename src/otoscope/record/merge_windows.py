@@ -8,6 +8,7 @@ after another, so a recording of any length takes the memory of one.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def place(window: Reduction, begin: float, end: float, n_bins: int) -> Reduction
     trace = torch.full_like(own.trace, -torch.inf)
     trace[..., first:last] = into_bins(own.trace, last - first)
     evidence = Evidence(trace, own.peak_s, own.peak_hz, own.peak_value)
-    return Reduction(window.pooled, window.positions, window.positives, evidence)
+    return replace(window, evidence=evidence)
 
 
 def merge(a: Reduction, b: Reduction, pooling: str) -> Reduction:
@@ -49,7 +50,9 @@ def merge(a: Reduction, b: Reduction, pooling: str) -> Reduction:
     )
     counted = a.positives is not None and b.positives is not None
     positives = a.positives + b.positives if counted else None  # type: ignore[operator]
-    return Reduction(_pooled(a, b, pooling), a.positions + b.positions, positives, evidence)
+    special = a.special + b.special if a.special is not None and b.special is not None else None
+    events = tuple((*one, *other) for one, other in zip(a.events, b.events, strict=True))
+    return Reduction(_pooled(a, b, pooling), a.positions + b.positions, positives, evidence, special, events)
 
 
 def _pooled(a: Reduction, b: Reduction, pooling: str) -> Tensor:

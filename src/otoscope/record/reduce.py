@@ -3,12 +3,16 @@
 Windows whose valid frames are the same are reduced together, so a batch of full-length clips costs one pass over
 the activations for the pooled value and one for the counts; traces are made where a value may still be ranked.
 Windows of one clip are merged as :mod:`otoscope.record.pooling` says.
+
+Padding (the positions that hear only what a shorter clip was filled with) and special tokens are left out, or taken in
+where that is asked for: padding into pooled values and counts, special tokens into counts. Peaks and traces are of the
+clip's own sound in either case.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -18,6 +22,8 @@ from otoscope.data.decode import Batch
 from otoscope.errors import HookError
 from otoscope.models.geometry import Geometry
 from otoscope.record import pooling
+from otoscope.record.events import EventPart, Schedule
+from otoscope.record.events import count as count_events
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,21 @@ class Wanted:
         Length of a stored trace.
     skip_silence : bool
         Whether frames of digital silence are left out.
+    padding : bool
+        Whether positions of padding take part in pooling and counts.
+    special_tokens : bool
+        Whether special tokens are counted.
+    events : Schedule or None
+        When events sound, where positions are counted by event.
     """
 
     pooling: str
     counts: bool
     n_bins: int
     skip_silence: bool
+    padding: bool = False
+    special_tokens: bool = False
+    events: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -71,17 +86,28 @@ class Reduction:
     pooled : Tensor
         ``(clip, neuron)`` float32.
     positions : Tensor
-        Valid positions ``(clip,)`` int64.
+        Positions that were pooled ``(clip,)`` int64.
     positives : Tensor or None
         Positions > 0, ``(clip, neuron)`` float32, whole numbers.
     evidence : Evidence
         Of both poles.
+    special : Tensor or None
+        Special tokens that were counted besides ``(clip,)`` int64.
+    events : tuple
+        Per clip, what its windows tell of its events; empty where nothing is counted by event.
     """
 
     pooled: Tensor
     positions: Tensor
     positives: Tensor | None
     evidence: Evidence
+    special: Tensor | None = None
+    events: tuple[tuple[EventPart, ...], ...] = ()
+
+    @property
+    def counted(self) -> Tensor:
+        """Positions among which ``positives`` are ``(clip,)`` int64."""
+        return self.positions if self.special is None else self.positions + self.special
 
 
 def both_poles(pooled: Tensor) -> Tensor:
@@ -104,6 +130,14 @@ def valid_frames(batch: Batch, geometry: Geometry, sample_rate: int) -> list[Spa
     begin = np.minimum(begin, geometry.n_time - 1)
     end = np.maximum(end, begin + 1)
     return [(int(a), int(b)) for a, b in zip(begin, end, strict=True)]
+
+
+def filled_frames(batch: Batch, geometry: Geometry, sample_rate: int, spans: list[Span]) -> list[Span]:
+    """Return the spans of :func:`valid_frames` with padding: where a window answers to its end, to its last frame."""
+    to_the_end = batch.keep_s[:, 1] - batch.starts_s >= batch.lengths / sample_rate - 1e-6
+    return [
+        (a, geometry.n_time if all_of_it else b) for (a, b), all_of_it in zip(spans, to_the_end, strict=True)
+    ]
 
 
 def silent_frames(
@@ -152,12 +186,22 @@ def reduce_batch(
         )
     tokens = _special_tokens(output, geometry) if wanted.pooling == "cls" else None
     spans = valid_frames(batch, geometry, sample_rate)
+    filled = filled_frames(batch, geometry, sample_rate, spans) if wanted.padding else spans
     parts: list[Reduction] = []
-    for windows, frames in _groups(batch, geometry, sample_rate, spans, wanted.skip_silence):
+    for windows, frames in _groups(batch, geometry, sample_rate, spans, filled, wanted.skip_silence):
         pooled = None if tokens is None else tokens[windows]
-        starts = torch.from_numpy(batch.starts_s[windows]).to(grid.device, torch.float32)
-        parts.append(_reduce_group(grid[windows], pooled, frames, geometry, starts, wanted, floor))
-    return parts[0] if len(parts) == 1 else concatenate(parts)
+        group = _Group(grid[windows], pooled, frames, filled[windows.start], geometry, batch, windows)
+        parts.append(_reduce_group(group, wanted, floor))
+    found = parts[0] if len(parts) == 1 else concatenate(parts)
+    return _with_special(found, geometry.prefix(output)) if wanted.special_tokens else found
+
+
+def _with_special(found: Reduction, prefix: Tensor) -> Reduction:
+    """Return a reduction in which the special tokens ``(clip, neuron, token)`` are counted, too."""
+    special = torch.full_like(found.positions, prefix.shape[2])
+    if found.positives is None:
+        return replace(found, special=special)
+    return replace(found, positives=found.positives + (prefix > 0).sum(dim=2), special=special)
 
 
 def _special_tokens(output: Tensor, geometry: Geometry) -> Tensor:
@@ -173,7 +217,12 @@ def _special_tokens(output: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _groups(
-    batch: Batch, geometry: Geometry, sample_rate: int, spans: list[Span], skip_silence: bool
+    batch: Batch,
+    geometry: Geometry,
+    sample_rate: int,
+    spans: list[Span],
+    filled: list[Span],
+    skip_silence: bool,
 ) -> Iterator[tuple[slice, Span | Tensor]]:
     """Yield neighbouring windows with the same valid frames, as a span or, with gaps, as indices.
 
@@ -190,7 +239,7 @@ def _groups(
         alone = gaps is not None and (
             gaps[begin] is not None or (window < len(spans) and gaps[window] is not None)
         )
-        if window == len(spans) or alone or spans[window] != spans[begin]:
+        if window == len(spans) or alone or (spans[window], filled[window]) != (spans[begin], filled[begin]):
             chosen = None if gaps is None else gaps[begin]
             yield slice(begin, window), spans[begin] if chosen is None else chosen
             begin = window
@@ -202,36 +251,57 @@ def _sounding(span: Span, silent: np.ndarray[tuple[int], np.dtype[np.bool_]]) ->
     return None if len(kept) in (0, span[1] - span[0]) else torch.from_numpy(span[0] + kept)
 
 
-def _reduce_group(
-    grid: Tensor,
-    tokens: Tensor | None,
-    frames: Span | Tensor,
-    geometry: Geometry,
-    starts: Tensor,
-    wanted: Wanted,
-    floor: Tensor | None,
-) -> Reduction:
+@dataclass(frozen=True)
+class _Group:
+    """Neighbouring windows whose valid frames are the same.
+
+    ``grid`` holds all of their frames, ``frames`` are the valid ones, ``filled`` those and padding.
+    """
+
+    grid: Tensor
+    tokens: Tensor | None
+    frames: Span | Tensor
+    filled: Span
+    geometry: Geometry
+    batch: Batch
+    windows: slice
+
+
+def _reduce_group(group: _Group, wanted: Wanted, floor: Tensor | None) -> Reduction:
+    grid, at = _framed(group.grid, group.frames)
+    pooled_grid = group.grid[..., slice(*group.filled)] if wanted.padding else grid
+    found = pooling.passes(pooled_grid, wanted.pooling, wanted.counts)
+    pooled = found.pooled if group.tokens is None else group.tokens
+    starts = torch.from_numpy(group.batch.starts_s[group.windows]).to(grid.device, torch.float32)
+    seconds = group.geometry.offset_s + group.geometry.stride_s * at.float()
+    if group.geometry.n_time == 1:
+        seconds = torch.full_like(seconds, torch.nan)  # a layer without time has no peak in time
+    heard = _Heard(grid, seconds, starts, group.geometry, wanted.n_bins)
+    evidence = heard.everywhere() if floor is None else heard.where(both_poles(pooled) >= floor)
+    n_positions = pooled_grid.shape[2] * pooled_grid.shape[3]
+    positions = torch.full((len(starts),), n_positions, dtype=torch.int64)
+    events = () if wanted.events is None else _events(group, grid, at, wanted.events)
+    return Reduction(pooled, positions, found.positives, evidence, events=events)
+
+
+def _framed(grid: Tensor, frames: Span | Tensor) -> tuple[Tensor, Tensor]:
+    """Return some frames of a grid, and their numbers."""
     if isinstance(frames, Tensor):
         at = frames.to(grid.device)
-        grid = grid.index_select(3, at)
-    else:
-        at = torch.arange(*frames, device=grid.device)
-        grid = grid[..., frames[0] : frames[1]]
-    found = pooling.passes(grid, wanted.pooling, wanted.counts)
-    pooled = found.pooled if tokens is None else tokens
-    seconds = geometry.offset_s + geometry.stride_s * at.float()
-    if geometry.n_time == 1:
-        seconds = torch.full_like(seconds, torch.nan)  # a layer without time has no peak in time
-    heard = _Heard(
-        grid,
-        seconds,
-        starts,
-        geometry,
-        wanted.n_bins,
+        return grid.index_select(3, at), at
+    return grid[..., slice(*frames)], torch.arange(*frames, device=grid.device)
+
+
+def _events(group: _Group, grid: Tensor, at: Tensor, when: Schedule) -> tuple[tuple[EventPart, ...], ...]:
+    """Return, for each window of a group, what it tells of its clip's events."""
+    batch, seconds = group.batch, group.geometry.times_s()[at.cpu().numpy()]
+    parts = (
+        count_events(
+            grid[i], batch.starts_s[window] + seconds, batch.keep_s[window], int(batch.rows[window]), when
+        )
+        for i, window in enumerate(range(group.windows.start, group.windows.stop))
     )
-    evidence = heard.everywhere() if floor is None else heard.where(both_poles(pooled) >= floor)
-    positions = torch.full((len(starts),), grid.shape[2] * grid.shape[3], dtype=torch.int64)
-    return Reduction(pooled, positions, found.positives, evidence)
+    return tuple(() if part is None else (part,) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -284,11 +354,14 @@ def concatenate(parts: list[Reduction]) -> Reduction:
     """Return the rows of several reductions one after another."""
     counts = [part.positives for part in parts if part.positives is not None]
     evidence = (torch.cat([getattr(part.evidence, one.name) for part in parts]) for one in fields(Evidence))
+    special = [part.special for part in parts if part.special is not None]
     return Reduction(
         torch.cat([part.pooled for part in parts]),
         torch.cat([part.positions for part in parts]),
         torch.cat(counts) if counts else None,
         Evidence(*evidence),
+        torch.cat(special) if special else None,
+        tuple(clip for part in parts for clip in part.events),
     )
 
 
@@ -300,4 +373,6 @@ def take(reduction: Reduction, rows: Tensor) -> Reduction:
         reduction.positions[rows],
         None if reduction.positives is None else reduction.positives[at],
         Evidence(*(getattr(reduction.evidence, one.name)[at] for one in fields(Evidence))),
+        None if reduction.special is None else reduction.special[rows],
+        tuple(reduction.events[row] for row in rows.tolist()) if reduction.events else (),
     )

@@ -7,7 +7,6 @@ computed again, and the folder ends with the same bytes as a run that was never 
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,15 +20,19 @@ from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.reopen import place_of
 from otoscope.models.weights import hash_weights
-from otoscope.record import finish, summary
+from otoscope.record import events, finish, summary
 from otoscope.record.config import RecordConfig
 from otoscope.record.evidence_sound import write_clips
-from otoscope.record.job import Job, compute, create_arrays
+from otoscope.record.job import Job, create_arrays
 from otoscope.record.layers import resolve
 from otoscope.record.probe import ProbedLayer, probe
+from otoscope.record.work import Recording
 from otoscope.store import run as runs
+from otoscope.store.place import place, remove_tree
 from otoscope.store.run import Run
-from otoscope.work import blocks, local
+from otoscope.work import blocks
+from otoscope.work.engine import Engine
+from otoscope.work.engine import run as engine_run
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ _OUTPUTS = (
     "activations",
     "counts",
     "positions.zarr",
+    "event_counts",
+    "event_positions.zarr",
 )
 
 
@@ -50,6 +55,8 @@ def record(
     clips: Clips | str,
     out: Path | str,
     config: RecordConfig | Mapping[str, Any] | None = None,
+    *,
+    engine: Engine | Mapping[str, Any] | None = None,
 ) -> Run:
     """Return the run folder ``out`` with the recording of ``model`` on ``clips``.
 
@@ -63,6 +70,8 @@ def record(
         The run folder: new, empty, or holding the same run.
     config : RecordConfig or dict, optional
         What to record and how.
+    engine : Engine or dict, optional
+        Who computes the blocks; None: this process. The result is the same.
 
     Returns
     -------
@@ -90,8 +99,9 @@ def record(
     layers, left_out_layers = probe(model, resolve(model, config.layers))
     for name, reason in left_out_layers.items():
         logger.warning("layer %s is left out: it %s", name, reason)
-    identity = identify(model, clips, layers, config, Path(out))
-    run = runs.create(Path(out), identity)
+    where = place(out)
+    identity = identify(model, clips, layers, config, where)
+    run = runs.create(where, identity)
     if runs.is_done(run, STAGE, VERSION, config.identity(), inputs_of(identity)):
         logger.info("%s is already recorded", run.root)
         return run
@@ -99,9 +109,10 @@ def record(
     job = Job(model, layers, clips, run, config)
     create_arrays(job)
     plan = blocks.plan(len(clips), config.block)
-    summaries = local.run(plan, job.summaries, lambda missing: compute(job, missing), summary.merge_files)
+    summaries = engine_run(plan, job.summaries, Recording(job), summary.merge_files, engine)
     whole = finish.fold(summaries)
     finish.write_tables(job, whole)
+    by_event = finish.write_event_counts(job)
     rows, left_out = finish.ranked_rows(whole, config.evidence_clips)
     shortened = write_clips(clips, rows, run.root / "evidence" / "clips", config.evidence_max_s)
     counted = {
@@ -111,10 +122,11 @@ def record(
         "evidence_clips_left_out": left_out,
         "evidence_clips_shortened": shortened,
         "layers_left_out": left_out_layers,
+        **by_event,
     }
     outputs = [one for one in _OUTPUTS if (run.root / one).exists()]
     runs.commit_stage(run, STAGE, VERSION, config.identity(), inputs_of(identity), outputs, counted)
-    shutil.rmtree(job.summaries)
+    remove_tree(job.summaries)
     run.log(STAGE, seconds=time.perf_counter() - started, **counted)
     return run
 
@@ -145,9 +157,11 @@ def identify(
         ],
         "record": config.identity(),
         "seed": config.seed,
+        **events.describe(clips, config.events, [(layer.name, layer.geometry) for layer in layers]),
     }
 
 
 def inputs_of(identity: dict[str, Any]) -> dict[str, str]:
     """Return what a recording reads, as its marker keeps it."""
-    return {"model": identity["model"]["weights_hash"], "data": identity["data"]["hash"]}
+    read = {"model": identity["model"]["weights_hash"], "data": identity["data"]["hash"]}
+    return {**read, "events": identity["events"]["hash"]} if "events" in identity else read
