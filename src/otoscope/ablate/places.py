@@ -95,7 +95,7 @@ def places_of(model: AudioModel, run: Run, names: Sequence[str] = ()) -> tuple[P
         If only the output is left.
     """
     records = [run.layer(name) for name in names] if names else list(run.layers)
-    found = [one for record in records if (one := _place(model, record)) is not None]
+    found = [one for record in records if (one := place_of(model, record)) is not None]
     hidden = _not_the_output(model, found)
     if not hidden:
         raise EmptyDataError(
@@ -105,7 +105,8 @@ def places_of(model: AudioModel, run: Run, names: Sequence[str] = ()) -> tuple[P
     return tuple(sorted(hidden, key=lambda one: one.first))
 
 
-def _place(model: AudioModel, record: LayerRecord) -> Place | None:
+def place_of(model: AudioModel, record: LayerRecord) -> Place | None:
+    """Return where a recorded layer's neurons lie; None for ``logits``, and where its axes are unknown."""
     layer = next(iter(resolve(model, (record.name,))))
     if layer.module is None or record.geometry is None:
         return None
