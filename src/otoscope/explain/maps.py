@@ -102,11 +102,26 @@ def placed(
         return functional.interpolate(grid[:, None], size, mode="bilinear", align_corners=False)[:, 0]
     if placement != "geometry":
         raise UnknownNameError.of("placement of a map", placement, ("geometry", "stretch"))
-    rows = _row_places(geometry, on, grid.shape[1])
+    by_row, by_column = placing(geometry, on, n_frames, (grid.shape[1], grid.shape[2]))
+    return by_row.to(grid) @ grid @ by_column.to(grid).mT
+
+
+def placing(
+    geometry: Geometry, on: Spectrogram, n_frames: int, size: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the matrices ``(frequency, row)`` and ``(frame, column)`` that place a map by its geometry.
+
+    Parameters
+    ----------
+    geometry, on, n_frames
+        As in :func:`placed`.
+    size : (int, int), optional
+        Rows and columns of the map; None: those of the geometry.
+    """
+    n_rows, n_columns = (geometry.n_frequency, geometry.n_time) if size is None else size
     stride = geometry.stride_s if geometry.stride_s > 0 else 1.0
     columns = (on.times_s(n_frames).numpy() - geometry.offset_s) / stride
-    by_row, by_column = _between(rows, grid.shape[1]), _between(columns, grid.shape[2])
-    return by_row.to(grid) @ grid @ by_column.to(grid).mT
+    return _between(_row_places(geometry, on, n_rows), n_rows), _between(columns, n_columns)
 
 
 def _row_places(geometry: Geometry, on: Spectrogram, n_rows: int) -> np.ndarray:

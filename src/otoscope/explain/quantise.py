@@ -1,4 +1,4 @@
-"""Which of a few learnt vectors is each position of a map nearest to? Vector quantisation, classes with their own codes.
+"""Which of a few learnt vectors is each position of a map nearest to? Vector quantisation, with codes of classes.
 
 With the map z ``(clip, neuron, row, column)``, K codes e_k and the codes A_c that class c may use,
 
@@ -130,7 +130,7 @@ def quantise(maps: Tensor, codebook: Tensor, usable: Tensor | None = None) -> Qu
 
 
 def nearest(maps: Tensor, codebook: Tensor, usable: Tensor | None = None) -> Tensor:
-    """Return the index of each position's nearest usable code, ``(clip, row, column)``; arguments as :func:`quantise`."""
+    """Return the index of each position's nearest usable code, ``(clip, row, column)``; see :func:`quantise`."""
     clips, neurons, rows, columns = maps.shape
     flat = maps.permute(0, 2, 3, 1).reshape(clips, rows * columns, neurons)
     distance = codebook.square().sum(1) - 2 * flat @ codebook.T  # |z|^2 is the same for all codes
@@ -209,7 +209,7 @@ class Quantiser(nn.Module):
             How many codes were set; a dead code whose class is not in the batch waits.
         """
         self.idle += 1
-        self.idle[found.indices.unique()] = 0
+        self.idle[torch.unique(found.indices)] = 0
         candidates = self.usable(labels)
         flat = maps.permute(0, 2, 3, 1).flatten(1, 2)  # (clip, position, neuron)
         dead = ((self.idle >= patience) & candidates.any(0)).nonzero()[:, 0].tolist()
