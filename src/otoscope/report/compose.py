@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from otoscope.report import assets, page, payload
+from otoscope.report.classes_views import ClassesView
 from otoscope.report.gathering import Gathered
 from otoscope.report.methods import method_of
 from otoscope.report.overview import STRONG
@@ -19,6 +20,7 @@ def page_text(
     data: RunData,
     gathered: Gathered,
     overview: OverviewView,
+    classes: ClassesView,
     records: list[dict[str, Any]],
     chosen: assets.Assets,
     notes: tuple[str, ...],
@@ -50,6 +52,7 @@ def page_text(
         "report.html.j2",
         {
             "overview": overview,
+            "classes": classes,
             "best": [one for one in gathered.best if one.verdict == "confirmed"][:n_best],
             "notes": notes,
             "layer_range": _layer_range(overview),

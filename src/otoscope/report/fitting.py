@@ -16,6 +16,7 @@ import numpy as np
 
 from otoscope.errors import InputError
 from otoscope.report import assets, payload
+from otoscope.report.classes_views import ClassesView
 from otoscope.report.compose import page_text, ranked_rows, sample_rate
 from otoscope.report.gathering import Gathered
 from otoscope.report.overview_views import OverviewView
@@ -63,7 +64,14 @@ class Fitted:
 
 
 def fit(
-    data: RunData, gathered: Gathered, overview: OverviewView, *, limit_bytes: int, audio: bool, n_best: int
+    data: RunData,
+    gathered: Gathered,
+    overview: OverviewView,
+    classes: ClassesView,
+    *,
+    limit_bytes: int,
+    audio: bool,
+    n_best: int,
 ) -> Fitted:
     """Return the page within ``limit_bytes``.
 
@@ -72,7 +80,7 @@ def fit(
     InputError
         If not even the overview fits.
     """
-    write = partial(page_text, data, gathered, overview, audio=audio, n_best=n_best)
+    write = partial(page_text, data, gathered, overview, classes, audio=audio, n_best=n_best)
     bare = assets.Assets({}, 0, 0, 0, ())
     room = limit_bytes - _SPARE_BYTES - len(write([], bare, ()).encode())
     if room <= 0:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from otoscope.report import classes_plots
 from otoscope.report.chart_plots import chart_figure
+from otoscope.report.classes_views import ClassesView
 from otoscope.report.drawing import GREY, HIGH, HIGH_PALE, LINE, LOW, SOFT, empty_figure, save, short
 from otoscope.report.overview_views import (
     ConceptCount,
@@ -27,15 +29,16 @@ from otoscope.report.views import DescriptionView, NeuronView, RankedClip
 
 
 def write_all(
-    folder: Path, overview: OverviewView, neurons: Sequence[NeuronView], kind: str
+    folder: Path, overview: OverviewView, classes: ClassesView, neurons: Sequence[NeuronView], kind: str
 ) -> tuple[Path, ...]:
-    """Write every plot of the overview and of these neurons to ``folder``, and return the files.
+    """Write every plot of the overview, of the classes and of these neurons to ``folder``, and return the files.
 
     Parameters
     ----------
     folder : Path
         Made if it is not there.
     overview : OverviewView
+    classes : ClassesView
     neurons : sequence of NeuronView
         Each gets a file of its own.
     kind : {"svg", "pdf"}
@@ -48,6 +51,7 @@ def write_all(
     if overview.confounds:
         figures["confounds"] = confounds_figure(overview.confounds)
     figures |= {re.sub(r"[^A-Za-z0-9._-]+", "_", one.name): chart_figure(one) for one in overview.charts}
+    figures |= classes_plots.figures(classes)
     for one in neurons:
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", one.layer)
         figures[f"neuron-{name}-{one.index}"] = neuron_figure(one)

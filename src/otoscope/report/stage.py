@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from otoscope.report import plots
+from otoscope.report.classes import classes_view
 from otoscope.report.fitting import Dropped, fit
 from otoscope.report.gathering import gather
 from otoscope.report.overview import overview_view
@@ -118,10 +119,12 @@ def report(
         data, alpha=config.alpha, n_clips=config.clips_per_neuron, n_best=max(_N_BEST, config.plot_neurons)
     )
     overview = overview_view(data, gathered.confounds, alpha=config.alpha, title=config.title)
+    classes = classes_view(data.run, config.alpha)
     fitted = fit(
         data,
         gathered,
         overview,
+        classes,
         limit_bytes=int(config.max_mb * MEGABYTE),
         audio=config.audio,
         n_best=_N_BEST,
@@ -130,7 +133,7 @@ def report(
     drawn: tuple[Path, ...] = ()
     if config.plots != "none":
         drawn = plots.write_all(
-            path.parent / "plots", overview, gathered.best[: config.plot_neurons], config.plots
+            path.parent / "plots", overview, classes, gathered.best[: config.plot_neurons], config.plots
         )
     return ReportResult(
         path=path,

@@ -21,7 +21,7 @@ const app = (() => {
     const [path, query] = location.hash.slice(1).split("?");
     const [page, layer, index] = path.split("/");
     if (page === "neuron") return goNeuron(decodeURIComponent(layer ?? ""), Number(index));
-    show(["neurons", "clips", "guide"].includes(page) ? page : "overview");
+    show(pages.some((one) => one.dataset.page === page) ? page : "overview");
     if (page !== "neurons") return scrollTo(0, 0);
     neurons.classList.remove("one");
     if (query !== undefined) {
@@ -107,6 +107,7 @@ const app = (() => {
 
   function begin() {
     table.begin();
+    classPage.begin();
     theme();
     document.getElementById("show-keys").addEventListener("click", () => document.getElementById("keys").showModal());
     addEventListener("hashchange", go);
