@@ -27,12 +27,20 @@ FIXTURES = {
     "hub": "hub_folder",
     "sounds": "number",
     "notes": "instrument",
+    "mix": "mixed",
 }
 
 
 @pytest.fixture
 def number() -> str:
     return "7"
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, tone) -> str:
+    for name in ("dog/a", "dog/b", "cat/a"):
+        tone(tmp_path / "mixed" / f"{name}.wav")
+    return f"folder:{tmp_path / 'mixed'}?n=3&duration_s=1&max_part_s=0.4"
 
 
 @pytest.fixture
@@ -120,7 +128,7 @@ def test_a_source_travels_and_is_opened_again_by_a_run(clips: Clips, tmp_path: P
         np.testing.assert_array_equal(source.read(clips.record(0))[0], clips.source.read(clips.record(0))[0])
 
 
-@pytest.mark.parametrize("scheme", sorted(set(DATASETS) - {"sounds", "notes", "hub"}))
+@pytest.mark.parametrize("scheme", sorted(set(DATASETS) - {"sounds", "notes", "hub", "mix"}))
 def test_what_is_not_there_is_said(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(OtoscopeError, match=r"there is no (folder|table) .*nowhere"):
         open_data(f"{scheme}:{tmp_path / 'nowhere'}")

@@ -74,6 +74,51 @@ def _written(given: dict[str, Any]) -> str:
 
 
 @data.command()
+def mix(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="what is mixed: esc10:PATH, fsdd:PATH ...; one label a clip")
+    ],
+    out: Annotated[str, typer.Option(help="new folder for sounds, clips.csv and events.csv")],
+    n: Annotated[int, typer.Option(help="how many mixtures")] = 200,
+    sources: Annotated[str, typer.Option(help="parts of a mixture, such as 2 or 1-3")] = "2",
+    duration_s: Annotated[float, typer.Option(help="length of a mixture")] = 5.0,
+    gains_db: Annotated[
+        str, typer.Option(help="level of every part after the first, relative to it, is drawn between these")
+    ] = "-6,6",
+    max_part_s: Annotated[float, typer.Option(help="longest part")] = 3.0,
+    sample_rate: Annotated[int, typer.Option(help="of the mixtures, in hertz")] = 16000,
+    folds: options.Folds = None,
+    split: options.Split = None,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Mix the clips of a collection with known onsets and gains; --data mix:DATA does the same without files."""
+    from urllib.parse import quote
+
+    from otoscope.data import open_data
+    from otoscope.data.mixture_write import write_mixtures
+
+    made = open_data(
+        f"mix:{quote(data, safe='/:,;|=')}",
+        n=n,
+        sources=sources,
+        duration_s=duration_s,
+        gains_db=gains_db,
+        max_part_s=max_part_s,
+        sample_rate=sample_rate,
+        seed=seed,
+    ).select(folds=folds, split=split)
+    written = write_mixtures(made, options.path(out), open_data(data))
+    if json:
+        print_json(written)
+        return
+    failed = f" ({len(written.failures)} could not be mixed)" if written.failures else ""
+    print_lines([f"{written.folder}: {written.n_clips} mixtures of {written.n_events} parts{failed}"])
+    print_lines([f"use it as --data '{written.spec}'"])
+
+
+@data.command()
 def show(
     data: Annotated[
         str,

@@ -24,6 +24,7 @@ DATASETS: dict[str, str] = {
     "folder": "otoscope.data.folder:load",
     "csv": "otoscope.data.csv:load",
     "hub": "otoscope.data.hub:load",
+    "mix": "otoscope.data.mixture:load",
     "sounds": "otoscope.data.sounds:load",
     "notes": "otoscope.data.notes:load",
 }
