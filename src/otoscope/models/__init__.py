@@ -41,6 +41,8 @@ ARCHITECTURES: dict[str, str] = {
     "cnn14-speechbrain": "otoscope.models.cnn14_speechbrain:build",
     "conv2d": "otoscope.models.conv2d:build",
     "vgg": "otoscope.models.vgg:build",
+    "focalnet": "otoscope.models.focalnet:build",
+    "vit-image": "otoscope.models.vit_image:build",
 }
 
 

@@ -6,7 +6,7 @@
     mean over both axes -> head (:mod:`otoscope.models.heads`)                  logits (clip, class)
 
 Published: width 256, 16 kHz, cosine head without scale (``head="cosine", scale="none"``), levels by the signed
-maximum (``level="max"``); 3.8 million parameters. The defaults are a CPU's: width 32, learnt scale. A position of the
+maximum (``level="max"``); 3.8 million parameters. The defaults are a CPU's: width 16, learnt scale. A position of the
 hidden map joins 16 frames and 16 bins; the layers that ``*`` means are the four activations and the hidden map.
 
 Reference: C. Subakan et al. (2023), Posthoc interpretation via quantization (PIQ), and SpeechBrain's ESC-50 recipes.
@@ -97,7 +97,7 @@ def build(
     classes: tuple[str, ...],
     *,
     n_classes: int | None = None,
-    width: int = 32,
+    width: int = 16,
     head: str = "cosine",
     scale: str = "learnt",
     level: str = "none",
