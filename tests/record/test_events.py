@@ -174,7 +174,7 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path, model: AudioModel) ->
     plain = record(model, clips, tmp_path / "plain", CONFIG.model_copy(update={"events": "none"}))
     assert "events" not in plain.manifest and "events" not in plain.manifest["record"]
     assert event_counts.policy(plain) == "none" and event_counts.layers(plain) == ()
-    with pytest.raises(StageError, match="counted nothing by event: record with --events"):
+    with pytest.raises(StageError, match="counted nothing by event: record with --count-events"):
         event_counts.table(plain)
 
 

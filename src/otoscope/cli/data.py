@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import aligned, print_json, print_lines
+
+if TYPE_CHECKING:
+    from otoscope.data.clips import Clips
 
 data = typer.Typer(
     add_completion=False,
@@ -127,14 +130,16 @@ def show(
             help="esc50:PATH, folder:PATH, csv:FILE, sounds:N ...; otoscope data list shows all",
         ),
     ],
+    events: options.Events = None,
+    derive: options.Derive = None,
     folds: options.Folds = None,
     split: options.Split = None,
     limit: options.Limit = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show what a collection holds: clips, groups, folds, classes."""
-    clips = options.open_clips(data, folds, split, limit)
+    """Show what a collection holds: clips, groups, folds, classes, events."""
+    clips = options.open_clips(data, folds, split, limit, events=events, derive=derive)
     table = clips.table
     summary = {
         "spec": clips.spec,
@@ -145,6 +150,7 @@ def show(
         "splits": table["split"].drop_nulls().unique().sort().to_list(),
         "label_sets": {one.name: list(one.classes) for one in clips.label_sets},
         "columns": table.columns,
+        **_of_events(clips),
     }
     if json:
         print_json(summary)
@@ -152,6 +158,15 @@ def show(
     print_lines(f"{key:<15} {_short(value)}" for key, value in summary.items() if key != "label_sets")
     for one in clips.label_sets:
         print_lines([f"{one.name:<15} {len(one.classes)} classes: {_short(one.classes)}"])
+
+
+def _of_events(clips: Clips) -> dict[str, Any]:
+    """Return how many events there are, of what, and how many were left out; nothing where there are none."""
+    if clips.events is None:
+        return {}
+    labels = sorted(clips.events["label"].drop_nulls().unique().to_list())
+    left = [f"{one.id}: {one.reason}" for one in clips.event_failures]
+    return {"events": clips.events.height, "event_labels": labels, "events_left_out": left}
 
 
 def _short(value: object) -> str:

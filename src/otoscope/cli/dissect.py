@@ -42,12 +42,14 @@ def dissect(
     ] = None,
     function: Annotated[str | None, typer.Option(help="similarity function")] = None,
     pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
-    events: Annotated[
+    count_events: Annotated[
         str | None, typer.Option(help="count by labelled event: none, all, or alone (no other label beside)")
     ] = None,
     channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
     max_mb: Annotated[float | None, typer.Option(help="largest report")] = None,
     no_audio: Annotated[bool, typer.Option("--no-audio", help="report without sound")] = False,
+    events: options.Events = None,
+    derive: options.Derive = None,
     folds: options.Folds = None,
     split: options.Split = None,
     limit: options.Limit = None,
@@ -70,7 +72,7 @@ def dissect(
     from otoscope.study.dissect import dissect as run_all
 
     started = time.perf_counter()
-    clips = options.open_clips(data, folds, split, limit)
+    clips = options.open_clips(data, folds, split, limit, events=events, derive=derive)
     network = options.open_network(model, device)
     captioner = captioner_of(by, captions)
     stage = by_stage(settings or [])
@@ -79,7 +81,7 @@ def dissect(
         stage["record"],
         layers=tuple(layers) if layers else None,
         pooling=pooling,
-        events=events,
+        events=count_events,
         channels=channels,
         seed=seed,
     )

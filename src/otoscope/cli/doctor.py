@@ -14,6 +14,8 @@ def doctor(
     model: options.Model,
     data: options.Data,
     layers: Annotated[list[str] | None, typer.Option(help="names or globs to record")] = None,
+    events: options.Events = None,
+    derive: options.Derive = None,
     folds: options.Folds = None,
     split: options.Split = None,
     limit: options.Limit = None,
@@ -28,7 +30,7 @@ def doctor(
     from otoscope.record.doctor import CLIPS_TRIED, examine
     from otoscope.record.layers import resolve
 
-    clips = options.open_clips(data, folds, split, limit)
+    clips = options.open_clips(data, folds, split, limit, events=events, derive=derive)
     config = options.configured(RecordConfig, settings, layers=tuple(layers) if layers else None)
     network = options.open_network(model, device)
     if dry_run:

@@ -31,6 +31,16 @@ Data = Annotated[
         help="esc50:PATH, folder:PATH, csv:FILE, hub:NAME, sounds:N ...; otoscope data list shows all"
     ),
 ]
+Events = Annotated[
+    str | None,
+    typer.Option(
+        help="annotations in time: a file or folder of CSV, TextGrid, CTM, RTTM, JAMS; PATH?tier=NAME picks a tier"
+    ),
+]
+Derive = Annotated[
+    str | None,
+    typer.Option(help="label sets made of others: digit+speaker, octave=note:FILE, a column; joined by commas"),
+]
 Moved = Annotated[
     str | None, typer.Option("--data", help="where the recorded sounds are now, if they were moved")
 ]
@@ -62,11 +72,20 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def open_clips(data: str, folds: str | None, split: str | None, limit: int | None) -> Clips:
+def open_clips(
+    data: str,
+    folds: str | None,
+    split: str | None,
+    limit: int | None,
+    *,
+    events: str | None = None,
+    derive: str | None = None,
+) -> Clips:
     """Return the clips that the data options name."""
     from otoscope.data import open_data
 
-    return open_data(data).select(folds=folds, split=split, limit=limit)
+    said = {key: text for key, text in (("events", events), ("derive", derive)) if text}
+    return open_data(data, **said).select(folds=folds, split=split, limit=limit)
 
 
 def moved_clips(run: Run, data: str | None) -> Clips | None:

@@ -24,7 +24,7 @@ def record(
     pooling: Annotated[str | None, typer.Option(help="mean, max, tail, first or cls")] = None,
     store: Annotated[str | None, typer.Option(help="pooled or topk")] = None,
     counts: Annotated[str | None, typer.Option(help="clip or none")] = None,
-    events: Annotated[
+    count_events: Annotated[
         str | None, typer.Option(help="count by labelled event: none, all, or alone (no other label beside)")
     ] = None,
     preset: Annotated[
@@ -32,6 +32,8 @@ def record(
         typer.Option(help="and-2024 or aape-2026: the layers and the pooling of a published protocol"),
     ] = None,
     channels: Annotated[str | None, typer.Option(help="mix, first or keep")] = None,
+    events: options.Events = None,
+    derive: options.Derive = None,
     folds: options.Folds = None,
     split: options.Split = None,
     limit: options.Limit = None,
@@ -52,7 +54,7 @@ def record(
     from otoscope.record.plan import plan
     from otoscope.record.stage import record as run_stage
 
-    clips = options.open_clips(data, folds, split, limit)
+    clips = options.open_clips(data, folds, split, limit, events=events, derive=derive)
     network = options.open_network(model, device)
     config = options.configured(
         RecordConfig,
@@ -62,7 +64,7 @@ def record(
         pooling=pooling,
         store=store,
         counts=counts,
-        events=events,
+        events=count_events,
         channels=channels,
         seed=seed,
     )

@@ -31,6 +31,7 @@ def train(
     label_set: Annotated[
         str | None, typer.Option(help="what to learn; the primary label set by default")
     ] = None,
+    derive: options.Derive = None,
     folds: options.Folds = None,
     split: options.Split = None,
     limit: options.Limit = None,
@@ -59,7 +60,7 @@ def train(
         seed=seed,
         options=architecture or None,
     )
-    clips = options.open_clips(data, folds, split, limit)
+    clips = options.open_clips(data, folds, split, limit, derive=derive)
     if dry_run:
         print_json({"out": out, **plan(arch, clips, options.path(out), config, device=device)})
         return

@@ -119,7 +119,7 @@ def schedule(clips: Clips, policy: str) -> Schedule | None:
     if clips.events is None or not clips.events.height:
         raise InputError(
             f"{clips.spec} carries no events, so nothing can be counted by event: name its onsets and offsets "
-            "(csv:FILE?events=FILE), or record with --events none"
+            "(--events FILE), or record with --count-events none"
         )
     table = ordered(clips.events)
     onset_s, offset_s = (
@@ -149,7 +149,7 @@ def describe(clips: Clips, policy: str, layers: Sequence[tuple[str, Geometry]]) 
     if not timed:
         raise InputError(
             f"none of the layers {', '.join(name for name, _ in layers)} has positions in time, so nothing can be "
-            "counted by event: record a layer before the pooling over time, or --events none"
+            "counted by event: record a layer before the pooling over time, or --count-events none"
         )
     table = ordered(clips.events)  # type: ignore[arg-type]
     rows = table.select("row", "onset_s", "offset_s", "label").iter_rows()

@@ -85,7 +85,7 @@ def remove(run: Run) -> None:
 def _counted(run: Run, layer: str | None = None) -> None:
     if policy(run) == "none":
         raise StageError(
-            f"{run.root} counted nothing by event: record with --events all (or alone), on clips that carry events"
+            f"{run.root} counted nothing by event: record with --count-events all (or alone), on clips that carry events"
         )
     if layer is None:
         return
