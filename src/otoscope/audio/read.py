@@ -21,6 +21,7 @@ import soundfile
 
 from otoscope.audio import mpeg
 from otoscope.errors import AudioFileError, InputError
+from otoscope.store.place import is_remote, local_copy, place
 
 Waveform = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -70,7 +71,8 @@ def info(path: str | Path) -> SoundInfo:
     AudioFileError
         If the file cannot be opened as sound.
     """
-    with _open(Path(path)) as file:
+    path = place(path)
+    with local_copy(path) as local, _open(local) as file:
         kind = f"{file.format}/{file.subtype}"
         return SoundInfo(file.frames / file.samplerate, file.samplerate, file.channels, file.frames, kind)
 
@@ -83,7 +85,7 @@ def read(
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file, or its URL in an object store.
     start_s, end_s : float, optional
         Segment in seconds; the file's beginning and end where not given. An end up to
         ``SEGMENT_TOLERANCE_S`` after the file's end means the file's end.
@@ -103,13 +105,17 @@ def read(
     InputError
         If the segment is impossible (negative, or an end not after its start).
     """
-    path = Path(path)
+    path = place(path)
+    if is_remote(path):
+        return read_bytes(_fetched(path), path, start_s=start_s, end_s=end_s)
     with _open(path) as file:
         return _read(path, path, file, start_s, end_s)
 
 
-def read_bytes(content: bytes, name: str | Path) -> tuple[Waveform, int]:
-    """Return the samples of a sound file that is in memory, and its sample rate.
+def read_bytes(
+    content: bytes, name: str | Path, *, start_s: float | None = None, end_s: float | None = None
+) -> tuple[Waveform, int]:
+    """Return the samples of a sound file that is in memory, or of one segment of it, and its sample rate.
 
     Parameters
     ----------
@@ -117,6 +123,8 @@ def read_bytes(content: bytes, name: str | Path) -> tuple[Waveform, int]:
         The whole file, in any format that :func:`read` takes.
     name : str or Path
         What messages call it.
+    start_s, end_s : float, optional
+        Segment in seconds, as :func:`read`.
 
     Returns
     -------
@@ -127,13 +135,21 @@ def read_bytes(content: bytes, name: str | Path) -> tuple[Waveform, int]:
 
     Raises
     ------
-    AudioFileError
+    AudioFileError, InputError
         As :func:`read`; the message starts with the name.
     """
     if not content:
         raise AudioFileError(f"{name}: the file is empty (0 bytes)")
     with _decoder(name, io.BytesIO(content)) as file:
-        return _read(name, content, file, None, None)
+        return _read(name, content, file, start_s, end_s)
+
+
+def _fetched(path: Path) -> bytes:
+    """Return the content of a file in an object store."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AudioFileError(f"{path}: cannot be fetched ({error or type(error).__name__})") from error
 
 
 def _read(

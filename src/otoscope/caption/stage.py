@@ -8,7 +8,6 @@ for again, where the captioner's failures may pass. The marker is ``stages/capti
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from otoscope.errors import EmptyDataError, StageError
 from otoscope.stage_config import StageConfig
 from otoscope.store import run as runs
 from otoscope.store import tables
+from otoscope.store.place import remove_tree
 from otoscope.store.run import Run
 from otoscope.work import blocks
 from otoscope.work.blocks import Block
@@ -102,7 +102,7 @@ def caption(
     notes = _notes(words, clips, table)
     tables.write(run.root / output, table)
     runs.commit_stage(run, marker, VERSION, identity, inputs, [output], notes)
-    shutil.rmtree(parts)
+    remove_tree(parts)
     run.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
     return name
 
@@ -143,7 +143,7 @@ def _computed(words: Captioner, clips: Clips, config: CaptionConfig, parts: Path
             parts.rmdir()
     table = pl.concat([tables.read(_part(parts, block)) for block in plan], rechunk=True)
     if not (table["status"] == "ok").any():
-        shutil.rmtree(parts)
+        remove_tree(parts)
         raise EmptyDataError(
             f"{config.captioner} gave none of {len(clips)} clips a caption. The first: {table['reason'][0]}"
         )

@@ -68,8 +68,10 @@ Settings = Annotated[
 
 
 def path(text: str) -> Path:
-    """Return a path with ``~`` resolved."""
-    return Path(text).expanduser()
+    """Return a path with ``~`` resolved, or the place that a URL names."""
+    from otoscope.store.place import place
+
+    return place(text)
 
 
 def open_clips(

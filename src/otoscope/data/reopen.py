@@ -7,7 +7,6 @@ the clips.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from otoscope.data.source import Source
 from otoscope.errors import InputError, StageError
 from otoscope.registry import load
 from otoscope.store import tables
+from otoscope.store.place import is_place, named, relative
 from otoscope.store.run import Run
 
 #: name in ``run.json`` -> class of the source
@@ -28,6 +28,7 @@ SOURCES: dict[str, str] = {
     "sounds": "otoscope.data.sounds:SyntheticSource",
     "notes": "otoscope.data.notes:NoteSource",
     "hub": "otoscope.data.hub_source:HubSource",
+    "mix": "otoscope.data.mixture_source:MixtureSource",
 }
 
 #: Where a run keeps its clips' labelled onsets, if they have any.
@@ -67,12 +68,9 @@ def _source_from_json(kept: Mapping[str, Any], run_root: Path) -> Source:
 def _portable(value: Any, run_root: Path) -> Any:
     if isinstance(value, Source):
         return _source_to_json(value, run_root)
-    if not isinstance(value, Path):
+    if not is_place(value):
         return value
-    try:
-        return {"path": Path(os.path.relpath(value.resolve(), run_root.resolve())).as_posix()}
-    except ValueError:  # another drive: there is no relative path
-        return {"path": value.resolve().as_posix()}
+    return {"path": relative(value, run_root)}
 
 
 @dataclass(frozen=True)
@@ -207,5 +205,5 @@ def _restored(value: Any, run_root: Path) -> Any:
     if isinstance(value, dict) and "kind" in value:
         return _source_from_json(value, run_root)
     if isinstance(value, dict) and "path" in value:
-        return Path(os.path.normpath(run_root / value["path"]))
+        return named(value["path"], run_root)
     return value

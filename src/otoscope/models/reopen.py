@@ -6,13 +6,13 @@ so that both can move together and a command can be called from elsewhere.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from otoscope.errors import StageError
 from otoscope.models import open_model
 from otoscope.models.audio_model import AudioModel
 from otoscope.registry import split_spec
+from otoscope.store.place import named, relative
 from otoscope.store.run import Run
 
 
@@ -20,10 +20,7 @@ def place_of(spec: str, run_root: Path) -> dict[str, str]:
     """Return ``{"path": folder relative to the run}`` where the spec is a folder, else nothing."""
     if not spec or split_spec(spec)[0] is not None or not Path(spec).is_dir():
         return {}
-    try:
-        return {"path": Path(os.path.relpath(Path(spec).resolve(), run_root.resolve())).as_posix()}
-    except ValueError:  # another drive: there is no relative path
-        return {"path": Path(spec).resolve().as_posix()}
+    return {"path": relative(Path(spec), run_root)}
 
 
 def reopen_model(run: Run, device: str = "cpu") -> AudioModel:
@@ -40,7 +37,7 @@ def reopen_model(run: Run, device: str = "cpu") -> AudioModel:
     """
     kept = run.manifest["model"]
     spec, path = str(kept.get("spec") or ""), kept.get("path")
-    beside = run.root / path if path else None
+    beside = named(path, run.root) if path else None
     if beside is not None and beside.is_dir():
         return open_model(str(beside), device)
     if split_spec(spec)[0] is None and not Path(spec).is_dir():

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import zarr
+import zarr.storage
 from zarr.codecs import ZstdCodec
 
 from otoscope.errors import FormatError, StageError, StoreError
+from otoscope.store.place import is_remote
 
 COLUMNS_PER_CHUNK = 1024
 
@@ -29,7 +31,7 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: str, rows_per_chunk:
     fill = float("nan") if np.dtype(dtype).kind == "f" else 0
     try:
         zarr.create_array(
-            store=str(path),
+            store=_store(path),
             shape=shape,
             dtype=dtype,
             chunks=chunks,
@@ -53,9 +55,17 @@ def open_array(path: Path) -> Any:
     if not (path / "zarr.json").is_file():
         raise StageError(f"there is no array {path}: it was not recorded (see --store and --counts)")
     try:
-        return zarr.open_array(str(path), mode="r+")
+        return zarr.open_array(_store(path), mode="r+")
     except (ValueError, KeyError) as error:
         raise FormatError(f"{path} cannot be read as a Zarr array: {error}") from error
+
+
+def _store(path: Path) -> Any:
+    """Return what Zarr takes for a place."""
+    if not is_remote(path):
+        return str(path)
+    remote: Any = path
+    return zarr.storage.FsspecStore.from_url(str(path), storage_options=dict(remote.storage_options))
 
 
 def write_rows(path: Path, start: int, rows: np.ndarray[Any, Any], opened: Any = None) -> None:

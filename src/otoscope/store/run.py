@@ -34,7 +34,9 @@ import polars as pl
 
 from otoscope.errors import FormatError, InputError, StageError, StoreError, UnknownNameError
 from otoscope.store import arrays, manifest, tables, tensors
+from otoscope.store.atomic import write_text
 from otoscope.store.hashing import canonical_json, hash8, sha256_json
+from otoscope.store.place import is_remote, place
 
 FORMAT_VERSION = 1
 POSITIONS = "positions.zarr"
@@ -203,7 +205,12 @@ class Run:
     def log(self, event: str, **details: Any) -> None:
         """Append one line to ``log.jsonl`` with the time."""
         line = json.dumps({"time": time.time(), "event": event, **details}, ensure_ascii=False, default=str)
-        with (self.root / "log.jsonl").open("a", encoding="utf-8") as handle:
+        path = self.root / "log.jsonl"
+        if is_remote(path):  # object stores do not append
+            before = path.read_text(encoding="utf-8") if path.is_file() else ""
+            write_text(path, before + line + "\n")
+            return
+        with path.open("a", encoding="utf-8") as handle:
             handle.write(line + "\n")
 
 
@@ -294,9 +301,9 @@ def open_run(root: Run | Path | str) -> Run:
     """
     if isinstance(root, Run):
         return root
-    if not isinstance(root, str | Path):
+    if not isinstance(root, str) and not hasattr(root, "joinpath"):
         raise InputError(f"a run is its folder or what record returned, got {type(root).__name__} {root!r}")
-    folder = Path(root)
+    folder = place(root)
     if not (folder / "run.json").is_file():
         raise InputError(
             f"{folder} is not a run: there is {'no run.json in it' if folder.is_dir() else 'no such folder'}"

@@ -11,6 +11,7 @@ import polars as pl
 
 from otoscope.errors import FormatError, StageError
 from otoscope.store.atomic import replacing
+from otoscope.store.place import is_remote
 
 
 def write(path: Path, table: pl.DataFrame) -> None:
@@ -32,6 +33,6 @@ def read(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise StageError(f"there is no table {path}: the stage that writes it has not run")
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path.read_bytes() if is_remote(path) else path)
     except pl.exceptions.PolarsError as error:
         raise FormatError(f"{path} cannot be read as Parquet: {error}") from error
