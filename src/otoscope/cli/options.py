@@ -39,7 +39,9 @@ Events = Annotated[
 ]
 Derive = Annotated[
     str | None,
-    typer.Option(help="label sets made of others: digit+speaker, octave=note:FILE, a column; joined by commas"),
+    typer.Option(
+        help="label sets made of others: digit+speaker, octave=note:FILE, a column; joined by commas"
+    ),
 ]
 Moved = Annotated[
     str | None, typer.Option("--data", help="where the recorded sounds are now, if they were moved")
