@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import framed, print_json, print_lines
+
+if TYPE_CHECKING:
+    from otoscope.store.run import Run
+
+Plots = Annotated[str, typer.Option(help="svg, pdf or png beside the tables, or none")]
 
 
 def select(
@@ -21,9 +26,16 @@ def select(
             help="auroc, entropy, mean-difference, contrastive, mutual-information, fisher or property"
         ),
     ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="what carries the labels: clip, or event where events were counted")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="what is counted: token (every position), clip-any or clip-mean")
+    ] = None,
     layers: Annotated[list[str] | None, typer.Option(help="recorded layers or globs; all by default")] = None,
     preset: Annotated[str, typer.Option(help="default, aape-2026 or lape-2024: as published")] = "default",
     seed: options.Seed = 0,
+    plots: Plots = "svg",
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -42,6 +54,8 @@ def select(
         base=presets.preset(preset).model_dump(),
         labels=tuple(labels) if labels else None,
         method=method,
+        by=by,
+        unit=unit,
         layers=tuple(layers) if layers else None,
         seed=seed,
     )
@@ -50,11 +64,12 @@ def select(
         print_json({"run": run, "config": config.identity()})
         return
     name = run_stage(opened, config)
+    drawn = _drawn(plots, "write_selection", opened, name)
     found = load(opened, name)[1]
     if json:
         print_json({"selection": name, "statistics": found["statistics"], "classes": found["classes"]})
         return
-    print_lines([name, ""])
+    print_lines([name, *drawn, ""])
     for row in found["statistics"].iter_rows(named=True):
         print_lines(_task(row))
         classes = found["classes"].filter(task=row["task"]).drop("task")
@@ -68,18 +83,38 @@ def _task(row: dict[str, Any]) -> list[str]:
     if chance is not None:
         beside = f" (permuted labels: {chance:.1f}, at most {row['chance_n_selected_p95']:.0f} in 95 %)"
     exchanged = row["exchanged"] if row["group_declared"] else "clip: no group was declared"
+    carrier = {"clip": "clips", "event": "events"}[row["by"]]
     lines = [
         f"{row['task']}: {row['n_selected']} of {row['n_neurons']} neurons are selected{beside},"
         f" {row['n_pairs']} assignments to {row['n_classes']} classes",
-        f"  {row['method']}, rule {row['rule']}; {row['n_clips']} clips, exchanged by {exchanged}",
+        f"  {row['method']}, rule {row['rule']}; {row['n_clips']} {carrier}, exchanged by {exchanged}",
+        f"  unit {row['unit']}: {row['counted']}",
     ]
     if row.get("testable") is False:
         lines.append("  not testable: these groups cannot reach alpha, whatever the neurons do")
+        if row["n_groups"] <= row["n_classes"]:
+            lines.append(
+                "  classes are whole groups: --set group=row asks whether clips of these very groups differ"
+            )
     if row.get("stability") is not None:
         lines.append(
             f"  on two halves of the groups the same assignments to {100 * row['stability']:.0f} % (Jaccard)"
         )
     return lines
+
+
+def _drawn(kind: str, writer: str, run: Run, name: str) -> list[str]:
+    """Write the plots of a selection or of what is shared beside the tables; return a line that says where."""
+    from otoscope.errors import InputError
+    from otoscope.report import classes_plots
+
+    if kind == "none":
+        return []
+    if kind not in ("svg", "pdf", "png"):
+        raise InputError(f"plots are svg, pdf, png or none; got {kind!r}")
+    made = getattr(classes_plots, writer)(run, name, kind)
+    paths = made if isinstance(made, tuple) else (made,)
+    return [f"plots: {', '.join(str(one.relative_to(run.root)) for one in paths)}"]
 
 
 def share(
@@ -98,6 +133,7 @@ def share(
         typer.Option(help="margins: swaps that keep both margins; labels: permuted, selected again"),
     ] = None,
     show: options.Show = 15,
+    plots: Plots = "svg",
     seed: options.Seed = 0,
     settings: options.Settings = None,
     json: options.Json = False,
@@ -119,9 +155,10 @@ def share(
     )
     opened = open_run(run)
     name = run_stage(opened, config, other=other)
+    drawn = _drawn(plots, "write_sharing", opened, name)
     found = tables.read(opened.root / "sharing" / f"{name}.parquet")
     if json:
         print_json({"sharing": name, "pairs": found})
         return
     best = found.sort("jaccard", descending=True, nulls_last=True).head(show)
-    print_lines([name, "", *framed(best, 30)])
+    print_lines([name, *drawn, "", *framed(best, 30)])

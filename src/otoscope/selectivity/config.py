@@ -27,8 +27,10 @@ class SelectConfig(StageConfig):
         One of :data:`otoscope.selectivity.SELECTORS`.
     rule : {"fdr", "published"}
         q-value and least effect (:mod:`otoscope.selectivity.rules`), or the method's own quota or threshold.
+    by : {"clip", "event"}
+        What carries the labels: clips, or labelled events (of a run recorded with ``events``).
     layers : tuple of str
-        Layers or globs; all recorded ones where none is named.
+        Layers or globs; all recorded ones where none is named (of events: those that have counts by event).
     unit : {"token", "clip-any", "clip-mean"}
         What is counted, see :mod:`otoscope.selectivity.firing`.
     value : {"share", "activation"}
@@ -59,6 +61,7 @@ class SelectConfig(StageConfig):
     multi: Literal["refuse", "split", "every"] = "refuse"
     method: str = "auroc"
     rule: Literal["fdr", "published"] = "fdr"
+    by: Literal["clip", "event"] = "clip"
     layers: tuple[str, ...] = ()
     unit: Literal["token", "clip-any", "clip-mean"] = "token"
     value: Literal["share", "activation"] = "share"

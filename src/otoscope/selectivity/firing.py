@@ -4,6 +4,9 @@
 ``clip-any``: 1 where any position is positive, of 1; near 1 everywhere for clips of many positions.
 ``clip-mean``: 1 where the mean over the clip's positions is positive, of 1; needs pooled means.
 
+Whether ``token`` counts special tokens and padding, the recording decides (:func:`counted` says it). Of labelled events
+the same is read by event: ``token`` and ``clip-any`` over the event's positions.
+
 A :class:`Block` holds some neurons of a layer over the clips that a label set labels; nothing larger is kept in memory.
 """
 
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import InputError, StageError
+from otoscope.store import event_counts
 from otoscope.store.run import LayerRecord, Run
 
 Unit = Literal["token", "clip-any", "clip-mean"]
@@ -108,6 +112,56 @@ def from_run(
     for layer in chosen:
         _readable(run, layer, unit, activations)
     return [_of_run(run, layer, rows, unit, activations) for layer in chosen]
+
+
+def from_events(
+    run: Run, rows: NDArray[np.int64], *, layers: Sequence[str], unit: Unit, activations: bool
+) -> list[Layer]:
+    """Return the run's layers over the events of ``rows``; those without a place in time are left out.
+
+    Raises
+    ------
+    StageError
+        If the run counted nothing by event, or a layer that is named has no such counts.
+    InputError
+        If a mean or pooled activations are asked for: the recorder keeps neither by event.
+    """
+    if unit == "clip-mean" or activations:
+        raise InputError(
+            "events have counts of positive positions, and no means or activations: use the unit token or clip-any, "
+            "and value='share'"
+        )
+    chosen = list(layers) or list(event_counts.layers(run))
+    return [_of_events(run, run.layer(name), rows, unit) for name in chosen]
+
+
+def heard_events(run: Run, rows: NDArray[np.int64], layers: Sequence[str]) -> NDArray[np.int64]:
+    """Return which of the events have a position in every layer, as places in ``rows``."""
+    chosen = list(layers) or list(event_counts.layers(run))
+    heard = [event_counts.positions(run, one)[rows] > 0 for one in chosen]
+    return np.flatnonzero(np.all(heard, axis=0)) if heard else np.arange(0)
+
+
+def counted(run: Run) -> str:
+    """Return in words what the run's counts leave out: special tokens, padding, silence."""
+    record = run.manifest.get("record", {})
+    special = record.get("special_tokens", "exclude") == "include"
+    padding = record.get("padding", "exclude") == "include"
+    said = [f"special tokens {'counted' if special else 'left out'}"]
+    said += [f"padding {'counted' if padding else 'left out'}"]
+    return "; ".join([*said, *(["digital silence left out"] if record.get("skip_silence") else [])])
+
+
+def _of_events(run: Run, layer: LayerRecord, rows: NDArray[np.int64], unit: Unit) -> Layer:
+    positions = event_counts.positions(run, layer.name)[rows].astype(np.float32)
+
+    def read(columns: slice) -> Block:
+        counts = event_counts.counts(run, layer.name, columns)[rows]
+        if unit == "clip-any":
+            return Block((counts > 0).astype(np.float32), np.ones_like(positions))
+        return Block(counts.astype(np.float32), positions)
+
+    return Layer(layer.name, layer.n_neurons, read)
 
 
 def _of_arrays(

@@ -6,6 +6,10 @@ that failed, or carry no label of the task, are left out.
 
 Where clips carry several labels (``multi``): ``refuse`` raises, because events that sound together confound each
 other; ``split`` gives each of a clip's n labels a weight of 1/n; ``every`` counts the clip whole for each of them.
+
+What carries labels may also be the run's labelled *events* (``by="event"``: phones, words, notes, sound events): the
+label set ``event`` is their label, further columns of theirs are label sets as well, and those of the clips hold for
+every event in them (``event+speaker``). Sounds that overlap in a clip are then told apart.
 """
 
 from __future__ import annotations
@@ -19,7 +23,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from otoscope.errors import EmptyDataError, InputError, UnknownNameError
+from otoscope.store import event_counts
 from otoscope.store.run import Run
+
+By = Literal["clip", "event"]
+EVENT = "event"
+"""Name of the label set that the events' label makes."""
 
 Multi = Literal["refuse", "split", "every"]
 JOINT, JOINED = "+", " / "
@@ -35,7 +44,7 @@ class Labelling:
     task : str
     classes : tuple of str
     rows : array of int64 (clip,)
-        Rows of the run.
+        Rows of the run: of its clips, or of its events where those carry the labels.
     weights : array of float32 (clip, class)
         Membership: 0 or 1, fractions only where ``multi`` splits.
     groups : array (clip,)
@@ -67,8 +76,9 @@ def label(
     maps: Maps | None = None,
     group: str = "group",
     strata: str | None = None,
+    by: By = "clip",
 ) -> Labelling:
-    """Return the task's labelling of the run's usable clips.
+    """Return the task's labelling of the run's usable clips, or of the events in them.
 
     Parameters
     ----------
@@ -83,9 +93,13 @@ def label(
         Column of ``clips.parquet`` that is exchanged whole; ``row``: every clip alone.
     strata : str or None
         Column within which groups change places.
+    by : {"clip", "event"}
+        What carries the labels. Groups and strata of an event are those of its clip, or a column of its own.
 
     Raises
     ------
+    StageError
+        If events are asked for and the run counted nothing by event.
     UnknownNameError
         If a label set or column does not exist.
     InputError
@@ -93,41 +107,60 @@ def label(
     EmptyDataError
         If no clip is labelled.
     """
-    table = run.clips().filter(pl.col("status") == "ok")
-    parts = [_members(run, table, one, multi, maps or {}) for one in task.split(JOINT)]
+    table, sets = _clips(run) if by == "clip" else _events(run)
+    parts = [_members(sets, table, one, multi, maps or {}) for one in task.split(JOINT)]
     classes, weights = parts[0] if len(parts) == 1 else _combined(task, parts)
     kept = np.flatnonzero(weights.sum(axis=1) > 0)
     if not len(kept):
-        raise EmptyDataError(f"no clip of {run.root} carries a label of {task!r}")
+        raise EmptyDataError(f"no {by} of {run.root} carries a label of {task!r}")
     if len(classes) < 2:
         raise InputError(f"{task!r} has one class, {classes[0]!r}: nothing can be selective for it")
     return Labelling(
         task,
         classes,
-        table["row"].to_numpy()[kept].astype(np.int64),
+        table["_row"].to_numpy()[kept].astype(np.int64),
         weights[kept],
         _column(table, group, "group")[kept],
         None if strata is None else _column(table, strata, "strata")[kept],
     )
 
 
-def tasks(run: Run) -> tuple[str, ...]:
-    """Return the names of the run's label sets, the primary one first."""
+def tasks(run: Run, by: By = "clip") -> tuple[str, ...]:
+    """Return the names of the run's label sets, the primary one first; of events: their label."""
+    if by == "event":
+        return (EVENT,)
     return tuple(one["name"] for one in run.manifest["data"]["label_sets"])
 
 
 Members = tuple[tuple[str, ...], NDArray[np.float32]]
+Sets = Mapping[str, Sequence[str]]
+"""Label set -> its classes."""
 
 
-def _members(run: Run, table: pl.DataFrame, name: str, multi: Multi, maps: Maps) -> Members:
+def _clips(run: Run) -> tuple[pl.DataFrame, Sets]:
+    sets = {one["name"]: one["classes"] for one in run.manifest["data"]["label_sets"]}
+    return run.clips().filter(pl.col("status") == "ok").with_columns(_row=pl.col("row")), sets
+
+
+def _events(run: Run) -> tuple[pl.DataFrame, Sets]:
+    """Return the events of usable clips, beside the columns of their clips, and all label sets."""
+    clips, sets = _clips(run)
+    events = event_counts.table(run).rename({"label": EVENT}).with_row_index("_row")
+    own = [one for one in events.columns if events[one].dtype == pl.String]
+    classes = {one: sorted(events[one].drop_nulls().unique()) for one in own}
+    shared = [one for one in events.columns if one != "row"]
+    joined = events.join(clips.drop(shared, strict=False), on="row", how="inner", maintain_order="left")
+    return joined, {**sets, **classes}
+
+
+def _members(sets: Sets, table: pl.DataFrame, name: str, multi: Multi, maps: Maps) -> Members:
     for key, mapping in maps.items():
         made, _, source = key.partition("=")
         if made == name:
-            return _mapped(_members(run, table, source, multi, {}), name, mapping)
-    sets = {one["name"]: one for one in run.manifest["data"]["label_sets"]}
+            return _mapped(_members(sets, table, source, multi, {}), name, mapping)
     if name not in sets:
         raise UnknownNameError.of("label set", name, [*sets, *(key.partition("=")[0] for key in maps)])
-    classes = tuple(sets[name]["classes"])
+    classes = tuple(sets[name])
     carried = [_several(one) for one in table[name].to_list()]
     if multi == "refuse" and any(len(one) > 1 for one in carried):
         raise InputError(

@@ -15,14 +15,14 @@ from typing import Any
 
 import polars as pl
 
-from otoscope.errors import StageError, UnknownNameError
+from otoscope.errors import EmptyDataError, StageError, UnknownNameError
 from otoscope.selectivity import tables as made
 from otoscope.selectivity.config import SelectConfig
-from otoscope.selectivity.firing import from_run
+from otoscope.selectivity.firing import counted, from_events, from_run, heard_events
 from otoscope.selectivity.labels import Labelling, label, tasks
 from otoscope.selectivity.measure import Measured, again, measure, selector_of, stability
+from otoscope.store import event_counts, tables
 from otoscope.store import run as runs
-from otoscope.store import tables
 from otoscope.store.atomic import write_text
 from otoscope.store.run import Run, open_run
 
@@ -67,7 +67,7 @@ def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | Non
             write_text(opened.root / KIND / name / f"{one}.csv", found[one].write_csv())
         notes = made.notes(found)
         runs.commit_stage(opened, marker, VERSION, chosen.identity(), inputs, written, notes)
-        opened.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
+        opened.log(STAGE, name=name, seconds=time.perf_counter() - started, tasks=notes)
     runs.commit_stage(opened, STAGE, VERSION, {"name": name}, inputs, written)
     return name
 
@@ -110,19 +110,38 @@ def config_of(run: Run, name: str) -> SelectConfig:
 
 def labelling(run: Run, task: str, config: SelectConfig) -> Labelling:
     """Return a task's labelling of the run by the options of a selection."""
-    return label(run, task, multi=config.multi, maps=config.maps, group=config.group, strata=config.strata)
+    found = label(
+        run,
+        task,
+        multi=config.multi,
+        maps=config.maps,
+        group=config.group,
+        strata=config.strata,
+        by=config.by,
+    )
+    if config.by == "clip":
+        return found
+    heard = heard_events(run, found.rows, _layers(run, config))
+    if not len(heard):
+        raise EmptyDataError(
+            f"no event of {run.root} that is labelled for {task!r} has a position in every layer"
+        )
+    return found.taken(heard)
 
 
 def measured(run: Run, task: Labelling, config: SelectConfig) -> Measured:
     """Return a task of the run, measured."""
     heard = config.value == "activation" and selector_of(config).activations
-    layers = from_run(run, task.rows, layers=_layers(run, config), unit=config.unit, activations=heard)
+    read = from_run if config.by == "clip" else from_events
+    layers = read(run, task.rows, layers=_layers(run, config), unit=config.unit, activations=heard)
     return measure(layers, task, config)
 
 
 def _layers(run: Run, config: SelectConfig) -> list[str]:
     """Return the recorded layers that names and globs fit, in forward order."""
     known = [one.name for one in run.layers]
+    if config.by == "event":
+        known = list(event_counts.layers(run))
     for asked in config.layers:
         if not any(one == asked or fnmatchcase(one, asked) for one in known):
             raise UnknownNameError.of("layer", asked, known)
@@ -133,8 +152,8 @@ def _tables(run: Run, config: SelectConfig) -> dict[str, pl.DataFrame]:
     parts: list[dict[str, pl.DataFrame]] = []
     first = {one.name: one.first_neuron for one in run.layers}
     declared = bool(run.manifest["data"].get("group_declared"))
-    for name in config.labels or tasks(run):
+    for name in config.labels or tasks(run, config.by):
         found = measured(run, labelling(run, name, config), config)
         chance, halved = list(again(found, config, config.n_chance)), stability(found, config)
-        parts.append(made.of_task(found, config, chance, halved, first, declared))
+        parts.append(made.of_task(found, config, chance, halved, first, declared, counted(run)))
     return {one: pl.concat([part[one] for part in parts], how="vertical") for one in made.NAMES}

@@ -57,6 +57,7 @@ def of_task(
     halved: Sequence[tuple[Choice, Choice]],
     first_neuron: Mapping[str, int],
     group_declared: bool,
+    counted: str,
 ) -> dict[str, pl.DataFrame]:
     """Return a task's tables by name.
 
@@ -72,6 +73,8 @@ def of_task(
         Layer -> number of its neuron 0 in the run.
     group_declared : bool
         Whether the collection says what belongs together.
+    counted : str
+        What the counts leave out, in words.
     """
     task = found.task.task
     thresholds = {**found.choice.thresholds, "attainable_p": found.attainable}
@@ -83,7 +86,7 @@ def of_task(
     made = {
         "neurons": neurons(found, first_neuron),
         "triples": triples(found, first_neuron),
-        "statistics": statistics(found, config, chance, splits, group_declared),
+        "statistics": statistics(found, config, chance, splits, group_declared, counted),
         "layers": _layers(found),
         "classes": _classes(found, chance),
         "thresholds": pl.DataFrame(
@@ -164,6 +167,7 @@ def statistics(
     chance: Sequence[Choice],
     splits: Sequence[dict[str, Any]],
     group_declared: bool,
+    counted: str,
 ) -> pl.DataFrame:
     """Return the one row of a task: what was selected, of what, beside chance, and how stable it is."""
     own = task_statistics(found.choice.assigned, found.choice.selected)
@@ -173,10 +177,12 @@ def statistics(
         "method": config.method,
         "rule": config.rule,
         "unit": config.unit,
+        "by": config.by,
+        "counted": counted,
         "n_clips": len(found.task.rows),
         "n_groups": len(np.unique(found.task.groups)),
         "n_units": len(found.units.first),
-        "exchanged": "group" if len(found.units.first) < len(found.task.rows) else "clip",
+        "exchanged": "group" if len(found.units.first) < len(found.task.rows) else config.by,
         "group_declared": group_declared,
         "n_classes": len(found.task.classes),
         "n_neurons": len(found.layer_of),
