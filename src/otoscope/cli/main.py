@@ -19,6 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "the main job on built-in sounds and networks, offline, within a minute",
     ),
     "train": ("otoscope.cli.train:train", "train a classifier on a collection of sounds"),
+    "train-explainer": (
+        "otoscope.cli.train_explainer:train_explainer",
+        "train what explains a classifier's decisions, on its hidden layers",
+    ),
     "layers": (
         "otoscope.cli.layers:layers",
         "show a network's layers: shapes, neurons, where they lie in time",
@@ -29,10 +33,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "dissect": ("otoscope.cli.dissect:dissect", "record, caption, describe and report in one go"),
     "record": ("otoscope.cli.record:record", "run a network over sounds and keep what its neurons do"),
+    "merge": ("otoscope.cli.merge:merge", "make one run of recordings of different clips"),
     "caption": ("otoscope.cli.caption:caption", "put the sounds of a run into words"),
     "describe": ("otoscope.cli.describe:describe", "put the neurons of a run into words, with scores"),
     "select": ("otoscope.cli.select:select", "find the neurons of each class, beside what chance selects"),
     "share": ("otoscope.cli.select:share", "say which classes share neurons, within a task or between two"),
+    "probe": ("otoscope.cli.probe:probe", "train a linear probe on a frozen network, beside chance"),
     "ablate": ("otoscope.cli.ablate:ablate", "remove a concept's neurons and measure what breaks"),
     "explain": (
         "otoscope.cli.explain:explain",

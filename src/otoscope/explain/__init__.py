@@ -18,8 +18,13 @@ EXPLAINERS: dict[str, str] = {
 }
 """Explainer -> factory ``(**options)`` of a callable ``(model, waveform, target) -> Explanation``."""
 
-TRAINABLE: dict[str, str] = {}
-"""Method that is trained -> its recipe, an :class:`otoscope.explain.recipe.Recipe`; trained explainers are folders."""
+TRAINABLE: dict[str, str] = {
+    "l2i": "otoscope.explain.l2i:RECIPE",
+    "nmf": "otoscope.explain.nmf_recipe:RECIPE",
+    "lmac": "otoscope.explain.lmac:RECIPE",
+    "piq": "otoscope.explain.piq:RECIPE",
+}
+"""What is trained -> its recipe, an :class:`otoscope.explain.recipe.Recipe`; trained explainers are folders."""
 
 CONTROLS: dict[str, str] = {
     "random-size": "otoscope.explain.controls:random_size",

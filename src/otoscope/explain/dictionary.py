@@ -9,11 +9,13 @@
     n_components     columns
     labels           class that each component was learnt on, or null
     weights_hash     sha256 of the spectra
+    encoder          widths of the amortised encoder's hidden layers; absent where there is none
     origin           JSON-able: settings, data, or the file it was imported from
 
-``dictionary.safetensors`` holds ``spectra`` (frequency, component). Official ``.npy`` dictionaries are read by
-:func:`from_npy`. A dictionary meets a sound only on its own spectrogram: 513 bins at 44.1 kHz end at 22 kHz, the same
-bins at 16 kHz at 8 kHz, and nothing in the shape tells (SpeechBrain's recipe mixes the two up).
+``dictionary.safetensors`` holds ``spectra`` (frequency, component) and, of an encoder, ``encoder.<name>``. Official
+``.npy`` dictionaries are read by :func:`from_npy`. A dictionary meets a sound only on its own spectrogram: 513 bins at
+44.1 kHz end at 22 kHz, the same bins at 16 kHz at 8 kHz, and nothing in the shape tells (SpeechBrain's recipe mixes the
+two up).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from torch import Tensor
 
 from otoscope.audio.stft import StftSettings
 from otoscope.errors import EmptyDataError, FormatError, InputError
+from otoscope.explain.amortised import AmortisedEncoder
 from otoscope.explain.explanation import DOMAINS, Domain
 from otoscope.explain.nmf import NmfConfig, activations_of, factorise, unit
 from otoscope.explain.spectrogram import Spectrogram
@@ -143,10 +146,11 @@ class Dictionary:
         return alone / (spectra @ activations + eps)
 
     def save(self, folder: Path | str) -> None:
-        """Write the dictionary to a folder; an encoder is not part of it."""
+        """Write the dictionary to a folder, with its encoder where that is an :class:`AmortisedEncoder`."""
         place = Path(folder)
         spectra = self.spectra.detach().cpu().float().numpy()
-        tensors.write(place / ARRAYS, {"spectra": spectra})
+        encoder = self.encoder if isinstance(self.encoder, AmortisedEncoder) else None
+        tensors.write(place / ARRAYS, {"spectra": spectra, **({} if encoder is None else encoder.arrays())})
         content = {
             "format_version": FORMAT_VERSION,
             "kind": "nmf-dictionary",
@@ -157,6 +161,8 @@ class Dictionary:
             "weights_hash": _hash(spectra),
             "origin": dict(self.origin),
         }
+        if encoder is not None:
+            content["encoder"] = {"hidden": list(encoder.hidden), "weights_hash": encoder.hash()}
         manifest.write(place / MANIFEST, content)
 
     @classmethod
@@ -173,7 +179,7 @@ class Dictionary:
         Raises
         ------
         FormatError
-            If it was written by a newer version, or the spectra are not those of the manifest.
+            If it was written by a newer version, or the arrays are not those of the manifest.
         InputError
             If it was learnt at another rate or STFT than ``on``.
         """
@@ -186,14 +192,21 @@ class Dictionary:
             raise FormatError(
                 f"{place} is a dictionary of format {version}; this Otoscope reads up to {FORMAT_VERSION}"
             )
-        spectra = tensors.read(place / ARRAYS)["spectra"]
+        arrays = tensors.read(place / ARRAYS)
+        spectra = arrays["spectra"]
         if _hash(spectra) != content["weights_hash"]:
             raise FormatError(f"{place / ARRAYS} is not the file that {MANIFEST} names")
         found = Spectrogram.from_json(content["spectrogram"])
         if on is not None:
             on.require(found, f"the dictionary {place}")
         labels = None if content["labels"] is None else tuple(content["labels"])
-        return cls(torch.from_numpy(spectra), found, content["domain"], labels, content["origin"])
+        encoder = None
+        if "encoder" in content:
+            encoder = AmortisedEncoder(
+                spectra.shape[0], spectra.shape[1], tuple(content["encoder"]["hidden"])
+            )
+            encoder.take(arrays, content["encoder"]["weights_hash"], place / ARRAYS)
+        return cls(torch.from_numpy(spectra), found, content["domain"], labels, content["origin"], encoder)
 
 
 def from_npy(
@@ -256,21 +269,41 @@ def learn(
         raise InputError(f"{len(waveforms)} clips and {len(labels)} labels")
     magnitude = torch.cat([on.spectrum(one.mean(0)).abs()[None] for one in waveforms])
     values = magnitude.log1p() if domain == "log1p" else magnitude
-    classes = [None] if labels is None else list(dict.fromkeys(labels))
-    blocks, names = [], []
-    for one in classes:
+    spectra, names = [], []
+    for one in [None] if labels is None else list(dict.fromkeys(labels)):
         mine = [i for i in range(len(values)) if labels is None or labels[i] == one]
-        blocks.append(factorise(_drawn(values[mine], n_frames, how.seed), how).spectra)
-        names += [one] * how.n_components
-    spectra = torch.cat(blocks, 1)
-    if bool((spectra.norm(dim=0) < 0.5).any()):
-        raise EmptyDataError("some components died while learning; use fewer components or more sound")
+        spectra.append(factorise(drawn(values[mine], n_frames, how.seed), how).spectra)
+        names.append(one)
     origin = {"nmf": how.model_dump(mode="json"), "n_clips": len(waveforms), "n_frames": n_frames}
-    kept = None if labels is None else tuple(str(one) for one in names)
-    return Dictionary(spectra, on, domain, kept, origin)
+    return joined(spectra, names, on, domain, origin)
 
 
-def _drawn(values: Tensor, n_frames: int | None, seed: int) -> Tensor:
+def joined(
+    spectra: Sequence[Tensor],
+    labels: Sequence[str | None],
+    on: Spectrogram,
+    domain: Domain,
+    origin: Mapping[str, Any],
+) -> Dictionary:
+    """Return the spectra of several classes, ``(frequency, component)`` each, as one dictionary.
+
+    Parameters
+    ----------
+    spectra : sequence of Tensor
+        Columns of unit length; a dead one is refused.
+    labels : sequence of str or None
+        Class of each; None: of no class.
+    on, domain, origin
+        As in :class:`Dictionary`.
+    """
+    together = torch.cat(list(spectra), 1)
+    if bool((together.norm(dim=0) < 0.5).any()):
+        raise EmptyDataError("some components died while learning; use fewer components or more sound")
+    names = [str(label) for label, one in zip(labels, spectra, strict=True) for _ in range(one.shape[1])]
+    return Dictionary(together, on, domain, None if None in labels else tuple(names), origin)
+
+
+def drawn(values: Tensor, n_frames: int | None, seed: int) -> Tensor:
     """Return frames ``(frequency, frame)`` of clips ``(clip, frequency, frame)``, silent ones left out."""
     frames = values.movedim(0, 1).flatten(1)  # (frequency, frame)
     frames = frames[:, frames.amax(0) > 0]

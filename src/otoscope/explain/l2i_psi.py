@@ -3,7 +3,8 @@
     psi(maps, n_frames) -> H (clip, component, frame) >= 0,    maps (clip, neuron, frequency, frame), one per layer
 
 ``compact``    of any maps: each is folded over frequency by one convolution, brought to the spectrogram's frames
-               linearly, summed, and three convolutions in time follow. About 0.2 million parameters for a small network.
+               linearly, summed, and three convolutions in time follow. About 0.2 million parameters for a small
+               network.
 ``authors``    of three maps of L2I's own network (512, 256 and 128 neurons; 4, 8 and 16 mel rows), 2.9 million.
 ``cnn14``      SpeechBrain's cascade of transposed convolutions of CNN14's blocks 6, 5, 4, 3; 237.6 million at full
                width. Gives 425 + 6 frames for 431; whatever is missing is filled with zeros.

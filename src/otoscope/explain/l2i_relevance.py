@@ -5,8 +5,8 @@ copied output it contributes ``z_k dg/dz_k``. Relevance is the contribution over
 
 ``positive``   r = q / max q; a clip where no q is positive has no relevant component: r = 0 (default)
 ``absmax``     r = q / max |q|, 0 where all q are 0 (SpeechBrain's, which gives NaN there)
-``max``        r = q / max q, whatever its sign, as L2I's authors publish it: where all q are negative the sign flips and
-               the component that speaks most against the class becomes the most relevant one
+``max``        r = q / max q, whatever its sign, as L2I's authors publish it: where all q are negative the sign
+               flips, and the component that speaks most against the class becomes the most relevant one
 
 Kept are components with r > ``threshold`` (strictly), at most ``top``. The set may be empty: the mask then passes
 nothing (``empty="nothing"``), or the component of the largest contribution is kept alone (``empty="largest"``).
@@ -88,7 +88,7 @@ def kept(relevance: Tensor, threshold: float, top: int | None = None, empty: str
     if top is not None and top < 1:
         raise InputError(f"top is 1 or more, got {top}")
     values = relevance.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    rank = values.argsort(1, descending=True, stable=True).argsort(1)
+    rank = values.argsort(dim=1, descending=True, stable=True).argsort(1)
     chosen = values > threshold
     if top is not None:
         chosen = chosen & (rank < top)

@@ -4,7 +4,7 @@
 
 so that component k says ``z_k A_ck`` of class c. How H ``(clip, component, frame)`` is pooled over time:
 
-``attention``        z = sum_t a_t H_t,  a = softmax over time of w . (tanh(V H_t + b) * relu(U H_t + b')) + b'', any length
+``attention``        z = sum_t a_t H_t,  a = softmax over time of w . (tanh(V H_t + b) * relu(U H_t + b')): any length
 ``tanh-attention``   the same with w . tanh(V H_t + b)
 ``max``              largest value of each component
 ``frame-weights``    z = sum_t u_t H_t, one learnt weight a frame, neither positive nor adding up to 1: a fixed length
@@ -101,8 +101,8 @@ class FrameWeights(nn.Module):
         """Return pooled activations ``(clip, component)``."""
         if activations.shape[2] != self.hard_att.in_features:
             raise InputError(
-                f"pooling='frame-weights' was learnt for {self.hard_att.in_features} frames, got {activations.shape[2]}; "
-                "pooling='attention' takes any length"
+                f"pooling='frame-weights' was learnt for {self.hard_att.in_features} frames, got "
+                f"{activations.shape[2]}; pooling='attention' takes any length"
             )
         pooled: Tensor = self.dropout(self.hard_att(activations)[..., 0])
         return pooled

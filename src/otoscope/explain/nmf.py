@@ -22,6 +22,7 @@ dictionaries, not the code; SpeechBrain learns W by gradient steps without a pen
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,7 +83,13 @@ class Factors:
     objective: tuple[float, ...]
 
 
-def factorise(values: Tensor, config: NmfConfig | None = None) -> Factors:
+Keep = Callable[["Factors"], None]
+"""Called with the state of a factorisation every tenth update."""
+
+
+def factorise(
+    values: Tensor, config: NmfConfig | None = None, *, start: Factors | None = None, keep: Keep | None = None
+) -> Factors:
     """Return spectra and activations of non-negative values.
 
     Parameters
@@ -91,6 +98,10 @@ def factorise(values: Tensor, config: NmfConfig | None = None) -> Factors:
         Magnitudes or their log1p; at least one is positive.
     config : NmfConfig, optional
         Components, sparsity, iterations.
+    start : Factors, optional
+        A state that ``keep`` was given: the updates go on from there, to the same result.
+    keep : callable, optional
+        Is given the state every tenth update; not by ``sklearn``.
 
     Raises
     ------
@@ -103,21 +114,28 @@ def factorise(values: Tensor, config: NmfConfig | None = None) -> Factors:
     _check(values)
     if how.solver == "sklearn":
         return _by_sklearn(values, how)
-    generator = torch.Generator().manual_seed(how.seed)
-    scale = float(values.mean()) ** 0.5
-    spectra = unit(torch.rand(len(values), how.n_components, generator=generator).to(values) + 0.1)
-    activations = scale * (
-        torch.rand(how.n_components, values.shape[1], generator=generator).to(values) + 0.1
-    )
-    trail: list[float] = []
-    for step in range(how.iterations):
+    spectra, activations, trail = _begun(values, how, start)
+    for step in range(10 * len(trail), how.iterations):
         activations = updated_activations(values, spectra, activations, how.sparsity)
         spectra = updated_spectra(values, spectra, activations)
         if step % 10 == 9:
-            trail.append(objective(values, spectra, activations, how.sparsity))
+            trail = (*trail, objective(values, spectra, activations, how.sparsity))
+            if keep is not None:
+                keep(Factors(spectra, activations, trail))
             if len(trail) > 1 and trail[-2] - trail[-1] < how.tolerance * trail[-2]:
                 break
-    return Factors(spectra, activations, tuple(trail))
+    return Factors(spectra, activations, trail)
+
+
+def _begun(values: Tensor, how: NmfConfig, start: Factors | None) -> tuple[Tensor, Tensor, tuple[float, ...]]:
+    """Return spectra, activations and objectives so far."""
+    if start is not None:
+        return start.spectra, start.activations, start.objective
+    generator = torch.Generator().manual_seed(how.seed)
+    scale = float(values.mean()) ** 0.5
+    spectra = unit(torch.rand(len(values), how.n_components, generator=generator).to(values) + 0.1)
+    first = torch.rand(how.n_components, values.shape[1], generator=generator).to(values) + 0.1
+    return spectra, scale * first, ()
 
 
 def activations_of(

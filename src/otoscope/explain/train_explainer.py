@@ -7,8 +7,9 @@
    what the classifier says, so no clip needs a label. The classifier is given back as it was lent.
 
 The folder ``out`` gets what :mod:`otoscope.explain.trained` describes (of a dictionary what
-:mod:`otoscope.explain.dictionary` does), the recipe's tables as Parquet and, last, ``training.json`` (config, data, history, test with intervals over groups).
-While it runs ``fit/`` holds the checkpoint: a training that was killed continues from its last finished epoch.
+:mod:`otoscope.explain.dictionary` does), the recipe's tables as Parquet and, last, ``training.json`` (config, data,
+history, test with intervals over groups). While it runs ``fit/`` holds the checkpoint: a training that was killed
+continues from its last finished epoch.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from otoscope.data.splits import split_by_group
 from otoscope.errors import EmptyDataError, InputError, StageError, UnknownNameError
 from otoscope.explain import trained
 from otoscope.explain.explanation import Explainer
-from otoscope.explain.recipe import Lesson, Recipe, RecipeConfig
+from otoscope.explain.recipe import Learning, RecipeConfig, Trainable
 from otoscope.explain.setting import Contamination, Setting, listening
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.models import model_of
@@ -127,15 +128,28 @@ def plan(
 
 
 def configured(
-    recipe: Recipe, config: RecipeConfig | Mapping[str, Any] | None, preset: str | None
+    recipe: Trainable, config: RecipeConfig | Mapping[str, Any] | None, preset: str | None
 ) -> RecipeConfig:
     """Return the recipe's config: its defaults, a preset's options over them, and what was given over both."""
     if preset is None:
         return recipe.config.of(config)
+    given = config.model_dump(include=config.model_fields_set) if isinstance(config, RecipeConfig) else config
+    return recipe.config.of({**preset_of(recipe, preset), **(given or {})})
+
+
+def preset_of(recipe: Trainable, preset: str | None) -> dict[str, Any]:
+    """Return a preset's options, none for None.
+
+    Raises
+    ------
+    UnknownNameError
+        If the recipe has no such preset.
+    """
+    if preset is None:
+        return {}
     if preset not in recipe.presets:
         raise UnknownNameError.of(f"preset of {recipe.name}", preset, tuple(recipe.presets))
-    given = config.model_dump(include=config.model_fields_set) if isinstance(config, RecipeConfig) else config
-    return recipe.config.of({**recipe.presets[preset], **(given or {})})
+    return dict(recipe.presets[preset])
 
 
 def split(clips: Clips, config: RecipeConfig) -> dict[str, NDArray[np.int64]]:
@@ -177,20 +191,23 @@ def _folder(out: Path | str) -> Path:
 
 
 def _identity(
-    recipe: Recipe, model: AudioModel, clips: Clips, how: RecipeConfig, contamination: Contamination | None
+    recipe: Trainable, model: AudioModel, clips: Clips, how: RecipeConfig, contamination: Contamination | None
 ) -> dict[str, Any]:
     """Return what must be equal for a training to be continued or taken as finished."""
-    identity = {
+    identity: dict[str, Any] = {
         "method": recipe.name,
         "config": how.model_dump(mode="json", exclude={"workers"}),
         "classifier": hash_weights(model),
         "data": {"hash": clips.content_hash(), "n_clips": len(clips)},
     }
-    return identity if contamination is None else {**identity, "contamination": repr(contamination)}
+    also = dict(recipe.inputs(how, Spectrogram.of(model)))
+    if contamination is not None:
+        also["contamination"] = repr(contamination)
+    return {**identity, **also}
 
 
 def _run(
-    recipe: Recipe,
+    recipe: Trainable,
     model: AudioModel,
     clips: Clips,
     where: Path,
@@ -234,7 +251,7 @@ def frozen(model: AudioModel) -> Iterator[None]:
                 parameter.requires_grad_(True)
 
 
-def _test(lesson: Lesson[Any], rows: NDArray[np.int64]) -> dict[str, Any] | None:
+def _test(lesson: Learning[Any], rows: NDArray[np.int64]) -> dict[str, Any] | None:
     """Return the measures on the test part, with 95 % intervals over groups; None where there is none."""
     if not rows.size:
         return None
@@ -275,7 +292,7 @@ def _account(
 
 
 def _write(
-    recipe: Recipe, lesson: Lesson[Any], where: Path, account: dict[str, Any], made: Mapping[str, Any]
+    recipe: Trainable, lesson: Learning[Any], where: Path, account: dict[str, Any], made: Mapping[str, Any]
 ) -> None:
     """Write the explainer, its tables and, last, the account; then drop the checkpoint."""
     kept = {name: account[name] for name in account if name not in ("history", "method", "config", "seconds")}

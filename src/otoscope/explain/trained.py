@@ -32,7 +32,7 @@ from otoscope.errors import FormatError, InputError
 from otoscope.explain import TRAINABLE, dictionary
 from otoscope.explain.components import ComponentOcclusion
 from otoscope.explain.explanation import Explainer
-from otoscope.explain.recipe import Lesson, Recipe
+from otoscope.explain.recipe import Learning, Recipe, Trainable
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
@@ -45,7 +45,7 @@ FORMAT_VERSION = 1
 MANIFEST, ARRAYS = "explainer.json", "explainer.safetensors"
 
 
-def recipe_of(method: str) -> Recipe:
+def recipe_of(method: str) -> Trainable:
     """Return the recipe of that name.
 
     Raises
@@ -53,7 +53,7 @@ def recipe_of(method: str) -> Recipe:
     UnknownNameError
         If no method of that name is trained.
     """
-    found: Recipe = lookup(TRAINABLE, method, room="trainable_explainers", kind="method that is trained")
+    found: Trainable = lookup(TRAINABLE, method, room="trainable_explainers", kind="method that is trained")
     return found
 
 
@@ -82,6 +82,8 @@ def open_explainer(folder: Path | str, model: AudioModel, **options: Any) -> Exp
     content = read_explainer(place)
     check(content, model, str(place))
     recipe = recipe_of(content["method"])
+    if not isinstance(recipe, Recipe):
+        raise FormatError(f"{place / MANIFEST} names the method {recipe.name!r}, which writes no explainer")
     if options:
         changed = recipe.config.of({**content["config"], **options})
         content = {**content, "config": changed.model_dump(mode="json")}
@@ -131,7 +133,7 @@ def save(net: nn.Module, folder: Path, content: Mapping[str, Any]) -> None:
     manifest.write(folder / MANIFEST, {**content, **fixed})
 
 
-def manifest_of(method: str, lesson: Lesson[Any]) -> dict[str, Any]:
+def manifest_of(method: str, lesson: Learning[Any]) -> dict[str, Any]:
     """Return what the manifest says of a lesson that is over, without its training."""
     setting = lesson.setting
     model = setting.model

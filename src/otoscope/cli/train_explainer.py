@@ -1,0 +1,89 @@
+"""``otoscope train-explainer METHOD MODEL --data D --test-folds 5 --valid 0.125 --out DIR``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from otoscope.cli import options
+from otoscope.cli.output import aligned, print_json, print_lines
+
+
+def train_explainer(
+    method: Annotated[str, typer.Argument(help="nmf (a dictionary), l2i, ...; a wrong name lists all")],
+    model: options.Model,
+    data: options.Data,
+    out: options.Out,
+    test_folds: Annotated[str | None, typer.Option(help="folds that are heard once, at the end")] = None,
+    test_split: Annotated[str | None, typer.Option(help="split that is heard once, at the end")] = None,
+    valid: Annotated[
+        float | None, typer.Option(help="share of the other groups that chooses the best epoch")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="a published protocol, such as l2i-2022")] = None,
+    dictionary: Annotated[
+        str | None, typer.Option(help="folder that train-explainer nmf wrote, or an official .npy")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over the training sound")] = None,
+    folds: options.Folds = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    device: options.Device = "cpu",
+    settings: options.Settings = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Train what explains a classifier's decisions. A killed training continues with the same command."""
+    from otoscope.explain import train_explainer as training
+    from otoscope.explain.trained import recipe_of
+
+    recipe = recipe_of(method)
+    config = options.configured(
+        recipe.config,
+        settings,
+        base=training.preset_of(recipe, preset),
+        test_folds=test_folds,
+        test_split=test_split,
+        valid=valid,
+        dictionary=dictionary,
+        epochs=epochs,
+        seed=seed,
+    )
+    clips = options.open_clips(data, folds, split, limit)
+    network, where = options.open_network(model, device), options.path(out)
+    if dry_run:
+        print_json({"out": out, **training.plan(method, network, clips, where, config, device=device)})
+        return
+    started = time.perf_counter()
+    training.train_explainer(method, network, clips, where, config, device=device)
+    _show(where, f"{out}: {method} of {model}, {time.perf_counter() - started:.0f} s", json)
+
+
+def _show(folder: Path, what: str, as_json: bool) -> None:
+    from otoscope.explain.train_explainer import ACCOUNT
+    from otoscope.store import manifest
+
+    account = manifest.read(folder / ACCOUNT)
+    if as_json:
+        print_json(account)
+        return
+    print_lines([what, *_lines(account)])
+
+
+def _lines(account: dict[str, Any]) -> list[str]:
+    best = [(name, f"{value:.4f}") for name, value in account["best"].items() if name.startswith("valid_")]
+    lines = [f"best epoch {account['best_epoch']}"] if "best_epoch" in account else []
+    lines += aligned(best, ["validation", ""])
+    test = account.get("test")
+    if not test:
+        return [*lines, "no test part: name one by --test-folds or --test-split"]
+    rows = [
+        (name, f"{one['mean']:.4f}", "{:.4f} to {:.4f}".format(*one["interval_95"]))
+        for name, one in test.items()
+        if isinstance(one, dict)
+    ]
+    return [*lines, f"test, {test['n_examples']} examples", *aligned(rows, ["", "mean", "95 % over groups"])]
