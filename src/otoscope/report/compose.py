@@ -9,6 +9,8 @@ import numpy as np
 
 from otoscope.report import assets, page, payload
 from otoscope.report.classes_views import ClassesView
+from otoscope.report.explained.page import ExplainedView
+from otoscope.report.explained.page import content as explained_content
 from otoscope.report.gathering import Gathered
 from otoscope.report.methods import method_of
 from otoscope.report.overview import STRONG
@@ -25,6 +27,7 @@ def page_text(
     chosen: assets.Assets,
     notes: tuple[str, ...],
     *,
+    explained: ExplainedView | None = None,
     audio: bool,
     n_best: int,
 ) -> str:
@@ -51,6 +54,7 @@ def page_text(
     return page.render(
         "report.html.j2",
         {
+            **explained_content(explained, alone=False),
             "overview": overview,
             "classes": classes,
             "best": [one for one in gathered.best if one.verdict == "confirmed"][:n_best],

@@ -61,7 +61,9 @@ def controls(kept: Iterable[Kept]) -> pl.DataFrame:
 
 def _row(one: Kept) -> dict[str, Any]:
     head, scores = one.manifest, one.scores
-    explained = next((p for p in scores["probabilities"] if p["index"] == head["target"]["index"]), {})
+    explained: dict[str, Any] = next(
+        (p for p in scores["probabilities"] if p["index"] == head["target"]["index"]), {}
+    )
     sound = scores["sounds"]["explanation"]
     parts = scores["parts"] or {}
     return {

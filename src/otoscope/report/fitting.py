@@ -18,6 +18,7 @@ from otoscope.errors import InputError
 from otoscope.report import assets, payload
 from otoscope.report.classes_views import ClassesView
 from otoscope.report.compose import page_text, ranked_rows, sample_rate
+from otoscope.report.explained.page import ExplainedView
 from otoscope.report.gathering import Gathered
 from otoscope.report.overview_views import OverviewView
 from otoscope.report.reading import RunData
@@ -72,15 +73,18 @@ def fit(
     limit_bytes: int,
     audio: bool,
     n_best: int,
+    explained: ExplainedView | None = None,
 ) -> Fitted:
-    """Return the page within ``limit_bytes``.
+    """Return the page within ``limit_bytes``, explained clips included as they are.
 
     Raises
     ------
     InputError
         If not even the overview fits.
     """
-    write = partial(page_text, data, gathered, overview, classes, audio=audio, n_best=n_best)
+    write = partial(
+        page_text, data, gathered, overview, classes, audio=audio, n_best=n_best, explained=explained
+    )
     bare = assets.Assets({}, 0, 0, 0, ())
     room = limit_bytes - _SPARE_BYTES - len(write([], bare, ()).encode())
     if room <= 0:

@@ -17,12 +17,14 @@ import polars as pl
 from otoscope.errors import AudioFileError, InputError
 from otoscope.report import assets
 from otoscope.report.compose import sample_rate
+from otoscope.report.explanations import ExplanationsView
 from otoscope.report.neurons import LayerData, neuron_view, read_layer
 from otoscope.report.page import environment
 from otoscope.report.pictures import height_of
 from otoscope.report.reading import RunData, clip_views, read_run
 from otoscope.report.views import ClipView, NeuronView, RankedClip, Trace
 from otoscope.store.run import Run
+from otoscope.store.run import open_run as open_folder
 
 _WIDTH, _HEIGHT = 240, 28
 _TICKS = (("500", 500.0), ("2k", 2000.0), ("8 kHz", 8000.0))
@@ -102,13 +104,19 @@ class RunView:
     """
 
     def __init__(self, root: Path | str) -> None:
-        self._data = read_run(root)
+        self.run: Run = open_folder(root)
         self._layers: dict[str, LayerData] = {}
+        if self.run.layers:  # a run of explanations only has no tables of clips and neurons
+            self._data  # noqa: B018 - reads now what every view needs, and says now what is missing
+
+    @cached_property
+    def _data(self) -> RunData:
+        return read_run(self.run)
 
     @property
-    def run(self) -> Run:
-        """The run folder, with readers for everything in it."""
-        return self._data.run
+    def explanations(self) -> ExplanationsView:
+        """The explanations in the run: tables, and cards that show and play."""
+        return ExplanationsView(self.run.root)
 
     @property
     def layers(self) -> list[str]:
@@ -184,10 +192,14 @@ class RunView:
 
     def __repr__(self) -> str:
         """Return the run in one line of text."""
+        if not self.layers:
+            return f"<run {self.run.root}: {len(self.explanations)} explanations>"
         return f"<run {self.run.root}: {self.neurons.height} neurons, {self.clips.height} clips>"
 
     def _repr_html_(self) -> str:
         """Return what the run holds, as a small table."""
+        if not self.layers:
+            return self.explanations._repr_html_()
         manifest = self.run.manifest
         shown = {
             "root": str(self.run.root),

@@ -9,15 +9,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from otoscope.errors import StageError
 from otoscope.report import plots
 from otoscope.report.classes import classes_view
+from otoscope.report.explained.page import SHARE, WORDS_BYTES, explained_view, render_alone
 from otoscope.report.fitting import Dropped, fit
 from otoscope.report.gathering import gather
 from otoscope.report.overview import overview_view
 from otoscope.report.reading import read_run
 from otoscope.stage_config import StageConfig
 from otoscope.store.atomic import write_text
-from otoscope.store.run import Run
+from otoscope.store.explanations import listing
+from otoscope.store.run import Run, open_run
 
 MEGABYTE = 1_000_000
 _N_BEST = 9
@@ -113,8 +116,12 @@ def report(
         If not even the overview fits into ``max_mb``.
     """
     config = ReportConfig.of(config)
-    data = read_run(run_path, config.descriptions)
-    path = out or data.run.root / "report.html"
+    run = open_run(run_path)
+    path = out or run.root / "report.html"
+    if not run.layers:
+        return _explained_only(run, path, config)
+    data = read_run(run, config.descriptions)
+    explained = explained_view(run, SHARE * config.max_mb * MEGABYTE, audio=config.audio, title=config.title)
     gathered = gather(
         data, alpha=config.alpha, n_clips=config.clips_per_neuron, n_best=max(_N_BEST, config.plot_neurons)
     )
@@ -128,6 +135,7 @@ def report(
         limit_bytes=int(config.max_mb * MEGABYTE),
         audio=config.audio,
         n_best=_N_BEST,
+        explained=explained,
     )
     write_text(path, fitted.text)
     drawn: tuple[Path, ...] = ()
@@ -144,3 +152,15 @@ def report(
         notes=fitted.notes,
         plots=drawn,
     )
+
+
+def _explained_only(run: Run, path: Path, config: ReportConfig) -> ReportResult:
+    """Write the page of a run that holds explanations and nothing that was recorded."""
+    words = WORDS_BYTES * len(listing(run.root)) + 200_000
+    room = max(0.0, config.max_mb * MEGABYTE - words)
+    view = explained_view(run, room, audio=config.audio, title=config.title)
+    if view is None:
+        raise StageError(f"{run.root} holds nothing yet: otoscope explain or record writes into it")
+    write_text(path, render_alone(view))
+    n_heard = sum(key.endswith("original") for key in view.assets.sounds)
+    return ReportResult(path, path.stat().st_size, 0, n_heard, Dropped(), view.notes)

@@ -14,6 +14,7 @@ const app = (() => {
       else link.removeAttribute("aria-current");
     }
     if (name !== "neurons") player.stop();
+    if (name !== "explanations") explanations.stop();
   }
 
   // #overview, #clips, #guide, #neurons?search=...&layer=..., #neuron/<layer>/<index>
@@ -21,6 +22,10 @@ const app = (() => {
     const [path, query] = location.hash.slice(1).split("?");
     const [page, layer, index] = path.split("/");
     if (page === "neuron") return goNeuron(decodeURIComponent(layer ?? ""), Number(index));
+    if (page === "explanation" && explanations.clips.length) {
+      show("explanations");
+      return explanations.shown(Number(layer));
+    }
     show(pages.some((one) => one.dataset.page === page) ? page : "overview");
     if (page !== "neurons") return scrollTo(0, 0);
     neurons.classList.remove("one");
