@@ -13,7 +13,10 @@ from otoscope.cli.output import aligned, print_json, print_lines
 
 
 def train(
-    arch: Annotated[str, typer.Argument(help="cnn, transformer, beats, cnn14, cnn10 or cnn6")],
+    arch: Annotated[
+        str,
+        typer.Argument(help="cnn, transformer, vit, conv2d, cnn14 ...: see ARCHITECTURES in otoscope.models"),
+    ],
     data: options.Data,
     out: options.Out,
     test_folds: Annotated[str | None, typer.Option(help="folds that are heard once, at the end")] = None,
@@ -21,6 +24,7 @@ def train(
     valid: Annotated[
         float | None, typer.Option(help="share of the other groups that chooses the best epoch")
     ] = None,
+    valid_folds: Annotated[str | None, typer.Option(help="folds that choose it, instead of a share")] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over the training clips")] = None,
     start_from: Annotated[
         str | None, typer.Option("--from", help="a network of the architecture to start from (fine-tuning)")
@@ -37,6 +41,9 @@ def train(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
+    preset: Annotated[
+        str | None, typer.Option(help="speechbrain-esc50 or l2i-2022: a published training")
+    ] = None,
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -45,20 +52,25 @@ def train(
     """Train a classifier. A killed training continues with the same command; --set option.width=16 reaches ARCH."""
     from otoscope.models.train import TrainConfig, plan
     from otoscope.models.train import train as run_training
+    from otoscope.models.train_presets import preset as train_preset
 
     own, architecture = _apart(settings or [])
+    published = train_preset(preset, arch) if preset else {}
+    inside = {**published.get("options", {}), **architecture}
     config = options.configured(
         TrainConfig,
         own,
+        base=published,
         test_folds=test_folds,
         test_split=test_split,
         valid=valid,
+        valid_folds=valid_folds,
         epochs=epochs,
         label_set=label_set,
         start_from=start_from,
         freeze=freeze,
         seed=seed,
-        options=architecture or None,
+        options=inside or None,
     )
     clips = options.open_clips(data, folds, split, limit, derive=derive)
     if dry_run:

@@ -26,7 +26,7 @@ from otoscope.models.start import head_name
 from otoscope.progress import track
 
 if TYPE_CHECKING:
-    from otoscope.models.train import TrainConfig
+    from otoscope.models.train_config import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,17 @@ from otoscope.audio import windows
 from otoscope.data.clips import Clips, LabelSet
 from otoscope.data.decode import Decoding
 from otoscope.errors import Failure
-from otoscope.models import start
+from otoscope.models import start, training_noise
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.augment import mixup, spec_augment, vary
+from otoscope.models.drops import drop_bands, drop_chunks
 from otoscope.models.frozen import FrozenLesson, embed
 from otoscope.models.parts import Parts
 from otoscope.models.sound_cache import SoundCache, decode_all
+from otoscope.models.training_noise import Source, under
 
 if TYPE_CHECKING:
-    from otoscope.models.train import TrainConfig
+    from otoscope.models.train_config import TrainConfig
 
 LONGEST_S = 10.0
 
@@ -58,6 +60,8 @@ class Lesson:
         The options.
     device : str
         Where the model is.
+    noise : callable or None
+        Draws what lies under a training clip.
     """
 
     model: AudioModel
@@ -71,6 +75,7 @@ class Lesson:
     failures: tuple[Failure, ...]
     config: TrainConfig
     device: str
+    noise: Source | None = None
 
     @property
     def learner(self) -> nn.Module:
@@ -122,10 +127,22 @@ class Lesson:
         rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         shift = round(config.time_shift_s * rate)
         varied = [
-            vary(self.cache.waveform(int(index)), self.n_samples, shift, config.gain_db, rng)
+            self._disturbed(
+                vary(self.cache.waveform(int(index)), self.n_samples, shift, config.gain_db, rng), rng
+            )
             for index in chosen
         ]
         return torch.from_numpy(np.stack(varied)[:, None]).to(self.device)  # (clip, 1, time)
+
+    def _disturbed(self, waveform: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return a clip with noise under it and parts of it dropped, as the config asks."""
+        config = self.config
+        if self.noise is not None:
+            waveform = under(waveform, self.noise, config.noise_snr_db, config.noise_share, rng)
+        if (any(config.drop_bands) or any(config.drop_chunks)) and rng.random() < config.drop_share:
+            waveform = drop_bands(waveform, config.drop_bands, config.drop_band_width, rng)
+            waveform = drop_chunks(waveform, config.drop_chunks, config.drop_chunk_samples, rng)
+        return waveform
 
 
 @contextmanager
@@ -169,7 +186,8 @@ def prepare(
         truth = torch.from_numpy(targets[valid.rows])
         rest = (truth, (*cache.failures, *valid.failures), config, device)
         if config.freeze is None:
-            yield Lesson(model, cache, shares, *_windows(model, valid), *rest)
+            noise = training_noise.source(config.noise, rate) if config.noise else None
+            yield Lesson(model, cache, shares, *_windows(model, valid), *rest, noise=noise)
         else:
             heard = [embed(model, one, config.batch_size, device) for one in (cache, valid)]
             yield FrozenLesson(model, cache, heard[0], shares, heard[1], *rest)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from otoscope.data.clips import Clips
 from otoscope.data.splits import split_by_group
-from otoscope.errors import EmptyDataError
+from otoscope.errors import EmptyDataError, InputError
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def split_parts(
     label_set: str | None,
     test_folds: str | None,
     test_split: str | None,
-    valid: float,
+    valid: float | str,
     seed: int,
 ) -> Parts:
     """Return the rows for training, validation and test.
@@ -53,15 +53,15 @@ def split_parts(
         The labels by which the validation part is balanced; None is the primary set.
     test_folds, test_split : str or None
         The test part; both None: none.
-    valid : float
-        Share of the other clips, in (0, 1).
+    valid : float or str
+        Share of the other clips, in (0, 1); or the folds of which the validation part is.
     seed : int
         Of the split by group.
 
     Raises
     ------
     InputError
-        If a fold or split does not exist, or the clips that are left are of one group.
+        If a fold or split does not exist, the clips that are left are of one group, or folds of validation are tested.
     EmptyDataError
         If nothing is left to train on.
     """
@@ -70,11 +70,26 @@ def split_parts(
     rest = np.flatnonzero(labelled & ~test).astype(np.int64)
     if rest.size == 0:
         raise EmptyDataError("every labelled clip is in the test part: nothing is left to train on")
+    if isinstance(valid, str):
+        return _by_folds(clips, labelled, test, valid)
     shares = {"train": 1.0 - valid, "valid": valid}
     names = clips.label_set(label_set).name
     split = split_by_group(clips.take(rest), shares, seed=seed, stratify=names)
     train_rows, valid_rows = rest[np.sort(split["train"])], rest[np.sort(split["valid"])]
     return Parts(train_rows, valid_rows, np.flatnonzero(labelled & test), int((~labelled).sum()))
+
+
+def _by_folds(clips: Clips, labelled: NDArray[np.bool_], test: NDArray[np.bool_], folds: str) -> Parts:
+    """Return the parts where folds choose the epoch."""
+    chosen = _test_part(clips, folds, None)
+    if (chosen & test).any():
+        raise InputError(f"validation folds {folds} and the test part share clips: name other folds")
+    train, valid, tested = (
+        np.flatnonzero(labelled & part).astype(np.int64) for part in (~test & ~chosen, chosen, test)
+    )
+    if not train.size or not valid.size:
+        raise EmptyDataError(f"validation folds {folds} leave nothing to train on, or hold no labelled clip")
+    return Parts(train, valid, tested, int((~labelled).sum()))
 
 
 def _test_part(clips: Clips, folds: str | None, split: str | None) -> NDArray[np.bool_]:

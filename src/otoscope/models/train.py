@@ -1,10 +1,12 @@
 """Train a classifier on a set of clips: the recipe behind ``otoscope train``.
 
 1. The test part (``test_folds`` or ``test_split``) is set aside; it is decoded and heard once, at the end.
-2. Of the rest a share ``valid`` becomes the validation part, split by group, so no recording is on both sides.
+2. Of the rest a share ``valid`` becomes the validation part, split by group, so no recording is on both sides; or the
+   folds ``valid_folds`` do.
 3. The training clips' log-mel bands give the front end its standardisation constants.
    A network that is given (``start_from``) keeps its own constants and weights (:mod:`otoscope.models.start`).
-4. AdamW with a cosine schedule on clips varied by :mod:`otoscope.models.augment`; cross-entropy on mixed labels;
+4. AdamW with a cosine schedule on clips varied by :mod:`otoscope.models.augment`, with noise under them
+   (:mod:`otoscope.models.training_noise`) and parts dropped where asked; cross-entropy on mixed labels;
    the epoch that is best on the validation part is kept (:mod:`otoscope.fit.loop`). With ``freeze`` only the head
    learns, on clips that are heard once and not varied (:mod:`otoscope.models.frozen`).
 
@@ -23,11 +25,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from otoscope.data import clips_of
 from otoscope.data.clips import Clips, LabelSet
@@ -40,76 +41,13 @@ from otoscope.models.evaluate import clip_logits, scores
 from otoscope.models.frozen import FrozenLesson
 from otoscope.models.lesson import Lesson, prepare
 from otoscope.models.parts import Parts, split_parts
+from otoscope.models.train_config import TrainConfig as TrainConfig
+from otoscope.models.train_config import with_recipe
 from otoscope.registry import lookup
-from otoscope.stage_config import Seed, StageConfig
 from otoscope.store import manifest
 from otoscope.store.hashing import sha256_json
 
 logger = logging.getLogger(__name__)
-
-#: variations of sound
-_VARIED = ("time_shift_s", "gain_db", "masks")
-
-
-class TrainConfig(StageConfig):
-    """Options of a training; unknown ones are refused.
-
-    Attributes
-    ----------
-    label_set : str or None
-        What to learn; None is the clips' primary label set.
-    test_folds, test_split : str or None
-        The part that is heard once at the end: ``"5"``, ``"4-5"``; ``"test"``. None: no test.
-    valid : float
-        Share of the other groups that chooses the best epoch, in (0, 1).
-    start_from : str or None
-        A network of the same architecture whose weights are taken over.
-    freeze : {"encoder"} or None
-        Train the head alone; everything before it stays as ``start_from`` has it. Sound is then not varied.
-    options : dict
-        Options of the architecture (``width``, ``n_mels`` ...). ``clip_s`` is the training clips' median length,
-        at most 10 s, where neither config nor ``start_from`` gives it.
-    epochs, batch_size, learning_rate, weight_decay, warmup, patience
-        See :class:`otoscope.fit.loop.FitConfig`.
-    metric : {"valid_accuracy", "valid_cross_entropy"}
-        Which value of the validation part chooses the best epoch.
-    mixup : float
-        The Beta distribution's alpha; 0 mixes nothing.
-    time_shift_s, gain_db : float
-        Largest roll and gain to either side.
-    masks, mask_mels, mask_s
-        SpecAugment: bands and stretches per clip, widest band in mel rows, longest stretch in seconds.
-    label_smoothing : float
-        Share of each label that is spread over all classes.
-    seed : int
-        Of split, weights, order and augmentation.
-    workers : int
-        Worker processes that decode.
-    """
-
-    label_set: str | None = None
-    test_folds: str | None = None
-    test_split: str | None = None
-    valid: float = Field(0.125, gt=0, lt=1)
-    start_from: str | None = None
-    freeze: Literal["encoder"] | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(32, ge=2)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    warmup: float = Field(0.1, ge=0, lt=1)
-    patience: int | None = Field(None, ge=1)
-    metric: Literal["valid_accuracy", "valid_cross_entropy"] = "valid_cross_entropy"
-    mixup: float = Field(0.3, ge=0)
-    time_shift_s: float = Field(1.0, ge=0)
-    gain_db: float = Field(6.0, ge=0)
-    masks: int = Field(2, ge=0)
-    mask_mels: int = Field(8, ge=0)
-    mask_s: float = Field(0.4, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    seed: Seed = 0
-    workers: int = Field(0, ge=0)
 
 
 def train(
@@ -202,7 +140,7 @@ def _folder(out: Path | str) -> Path:
 def _asked(arch: str, config: TrainConfig) -> tuple[Any, TrainConfig]:
     """Return what builds the architecture, and the config with its recipe."""
     build = lookup(ARCHITECTURES, arch, room="architectures", kind="architecture")
-    config = _with_recipe(config, build)
+    config = with_recipe(config, getattr(inspect.getmodule(build), "RECIPE", {}))
     _check_options(arch, build, config.options)
     return build, config
 
@@ -213,7 +151,7 @@ def _parts(clips: Clips, config: TrainConfig) -> Parts:
         label_set=config.label_set,
         test_folds=config.test_folds,
         test_split=config.test_split,
-        valid=config.valid,
+        valid=config.valid_folds or config.valid,
         seed=config.seed,
     )
 
@@ -222,10 +160,9 @@ def _identity(
     arch: str, clips: Clips, config: TrainConfig, labels: LabelSet, source: AudioModel | None
 ) -> dict[str, Any]:
     """Return what must be equal for a training to be continued or taken as finished."""
-    left_open = {key for key in ("start_from", "freeze") if getattr(config, key) is None}
     identity = {
         "architecture": arch,
-        "config": config.model_dump(mode="json", exclude={"workers", *left_open}),
+        "config": config.identity(),
         "data": {"hash": clips.content_hash(), "n_clips": len(clips)},
     }
     if source is not None and config.start_from is not None:
@@ -238,6 +175,8 @@ def _fit(lesson: Lesson | FrozenLesson, config: TrainConfig, out: Path, identity
         epochs=config.epochs,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
+        optimiser=config.optimiser,
+        schedule=config.schedule,
         warmup=config.warmup,
         patience=config.patience,
         metric=config.metric,
@@ -253,33 +192,6 @@ def _fit(lesson: Lesson | FrozenLesson, config: TrainConfig, out: Path, identity
         out,
         identity={"training": sha256_json(identity)},
     )
-
-
-def _with_recipe(config: TrainConfig, build: Any) -> TrainConfig:
-    """Return the config with the architecture's own ``RECIPE`` for what it leaves open."""
-    recipe = getattr(inspect.getmodule(build), "RECIPE", {})
-    left_open = recipe.keys() - config.model_fields_set
-    return _frozen(config.model_copy(update={key: recipe[key] for key in left_open}))
-
-
-def _frozen(config: TrainConfig) -> TrainConfig:
-    """Return the config with every variation of sound off where the encoder is frozen.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to freeze, or a variation is asked for.
-    """
-    if config.freeze is None:
-        return config
-    if config.start_from is None:
-        raise InputError("freeze needs a network to start from: name it by start_from (--from MODEL)")
-    asked = [name for name in _VARIED if name in config.model_fields_set and getattr(config, name)]
-    if asked:
-        raise InputError(
-            f"with a frozen encoder clips are heard once, so sound is not varied: leave out {', '.join(asked)}"
-        )
-    return config.model_copy(update=dict.fromkeys(_VARIED, 0))
 
 
 def _check_options(arch: str, build: Any, options: dict[str, Any]) -> None:
