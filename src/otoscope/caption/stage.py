@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from otoscope.caption import open_captioner
 from otoscope.caption.captioner import Captioner, asks_again, check, hears, share_with_label
+from otoscope.caption.work import Captioning, merge, part
 from otoscope.data import clips_of
 from otoscope.data.clips import Clips
 from otoscope.data.reopen import reopen
@@ -29,6 +30,8 @@ from otoscope.store.place import remove_tree
 from otoscope.store.run import Run
 from otoscope.work import blocks
 from otoscope.work.blocks import Block
+from otoscope.work.engine import Engine
+from otoscope.work.engine import run as run_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ def caption(
     run: Run | Path | str,
     clips: Clips | str | None = None,
     config: CaptionConfig | Mapping[str, Any] | None = None,
+    *,
+    engine: Engine | Mapping[str, Any] | None = None,
 ) -> str:
     """Write the captions of the run's clips and return the name of their table.
 
@@ -68,6 +73,8 @@ def caption(
         Its clips, in its order; opened again where not given. A captioner that reads no sound then needs no file.
     config : CaptionConfig or dict, optional
         Which captioner.
+    engine : Engine or dict, optional
+        Who computes the blocks; None: this process. The result is the same.
 
     Returns
     -------
@@ -98,7 +105,8 @@ def caption(
         return name
     started = time.perf_counter()
     parts = run.root / "captions" / f"{name}.parts"
-    table = _computed(words, clips, config, parts)
+    work = Captioning(config.captioner, clips, parts, config.workers, words)
+    table = _computed(work, blocks.plan(len(clips), config.block), engine)
     notes = _notes(words, clips, table)
     tables.write(run.root / output, table)
     runs.commit_stage(run, marker, VERSION, identity, inputs, [output], notes)
@@ -129,29 +137,23 @@ def _same_clips(run: Run, clips: Clips) -> None:
         )
 
 
-def _computed(words: Captioner, clips: Clips, config: CaptionConfig, parts: Path) -> pl.DataFrame:
+def _computed(
+    work: Captioning, plan: Sequence[Block], engine: Engine | Mapping[str, Any] | None
+) -> pl.DataFrame:
     """Return the whole table, its blocks computed where they are not there yet."""
-    plan = blocks.plan(len(clips), config.block)
-    parts.mkdir(parents=True, exist_ok=True)
+    work.parts.mkdir(parents=True, exist_ok=True)
     try:
-        for block in plan:
-            if not _part(parts, block).is_file():
-                made = words.captions(clips, rows=range(block.start, block.stop), workers=config.workers)
-                tables.write(_part(parts, block), made)
+        run_blocks(plan, work.parts, work, merge, engine)
     finally:
-        if not any(parts.iterdir()):
-            parts.rmdir()
-    table = pl.concat([tables.read(_part(parts, block)) for block in plan], rechunk=True)
+        if work.parts.is_dir() and not any(work.parts.iterdir()):
+            work.parts.rmdir()
+    table = pl.concat([tables.read(part(work.parts, block)) for block in plan], rechunk=True)
     if not (table["status"] == "ok").any():
-        remove_tree(parts)
+        remove_tree(work.parts)
         raise EmptyDataError(
-            f"{config.captioner} gave none of {len(clips)} clips a caption. The first: {table['reason'][0]}"
+            f"{work.spec} gave none of {len(work.clips)} clips a caption. The first: {table['reason'][0]}"
         )
     return table
-
-
-def _part(parts: Path, block: Block) -> Path:
-    return parts / f"{block.start}-{block.stop}.parquet"
 
 
 def _notes(words: Captioner, clips: Clips, table: pl.DataFrame) -> dict[str, object]:

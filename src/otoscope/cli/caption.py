@@ -27,6 +27,11 @@ def caption(
         str | None, typer.Option(help="file of your own captions: the same as --by file:PATH")
     ] = None,
     data: options.Moved = None,
+    engine: options.EngineName = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
+    cpus_per_worker: options.CpusPerWorker = None,
+    gpus_per_worker: options.GpusPerWorker = None,
     show: options.Show = 5,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -39,12 +44,13 @@ def caption(
 
     opened = open_run(run)
     config = options.configured(CaptionConfig, None, captioner=captioner_of(by, captions))
+    computing = options.engine_of(engine, address, workers, cpus_per_worker, gpus_per_worker)
     clips = options.moved_clips(opened, data)
     if dry_run:
         plan = _plan(opened, clips, config.captioner)
         print_json({"run": run, "config": config.model_dump(mode="json"), **plan})
         return
-    name = run_stage(opened, clips, config)
+    name = run_stage(opened, clips, config, engine=computing)
     marker = read_stage(opened, f"caption-{name}") or {}
     table = opened.table("captions", name)[1]
     said = table.filter(status="ok")
