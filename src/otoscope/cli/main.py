@@ -44,6 +44,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "otoscope.cli.explain:explain",
         "write what made the network decide so, as sound with scores",
     ),
+    "score-explanations": (
+        "otoscope.cli.score_explanations:score_explanations",
+        "measure explanations of many clips beside every control",
+    ),
     "rate": ("otoscope.cli.rate:rate", "let people rate descriptions, blinded, and read their answers"),
     "report": ("otoscope.cli.report:report", "write a run as one page that plays"),
     "export": ("otoscope.cli.export:export", "write a run's tables as json, csv or parquet"),

@@ -36,14 +36,14 @@ class Method:
     explainer : Explainer
     identity : dict
         JSON-able: name, options, and the hash of what was learnt.
-    training : dict or None
-        Account of its training, where it was trained.
+    training_s : float or None
+        Seconds that its training took, where that is known.
     """
 
     name: str
     explainer: Explainer
     identity: dict[str, Any]
-    training: Mapping[str, Any] | None = None
+    training_s: float | None = None
 
 
 def methods(
@@ -103,7 +103,9 @@ def _trained(folder: Path, name: str, model: AudioModel, options: dict[str, Any]
     made = open_explainer(folder, model, **options)
     content = manifest.read(folder / DICTIONARY) if name == OCCLUSION else read_explainer(folder)
     identity = {"name": name, "options": options, "trained": sha256_json(content)}
-    return Method(name, made, identity, content.get("training"))
+    account = folder / "training.json"
+    seconds = manifest.read(account).get("seconds") if account.is_file() else None
+    return Method(name, made, identity, None if seconds is None else float(seconds))
 
 
 def _untrained(name: str, options: dict[str, Any], model: AudioModel) -> Method:
