@@ -19,7 +19,7 @@ def test_clips_that_are_set_aside_are_counted_failures(tmp_path):
     paths = run(blocks, tmp_path, Captioning("acoustic", clips, tmp_path, 0), merge)
     made = [tables.read(part(tmp_path, block)) for block in blocks]
     assert [one["row"].to_list() for one in made] == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
-    assert made[1].row(0, named=True) == {
+    assert made[1].select("row", "id", "text", "status", "reason").row(0, named=True) == {
         "row": 4,
         "id": clips.table["id"][4],
         "text": None,
