@@ -15,6 +15,7 @@ from otoscope.data import DATASETS, open_data, reopen
 from otoscope.data.clips import STANDARD, Clips
 from otoscope.data.decode import Decoding, batches
 from otoscope.errors import InputError, OtoscopeError, StageError
+from tests.data.layouts import BUILDERS
 
 FIXTURES = {
     "esc50": "esc_root",
@@ -73,8 +74,10 @@ def hub_folder(labelled_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=sorted(DATASETS))
-def clips(request: pytest.FixtureRequest) -> Clips:
+def clips(request: pytest.FixtureRequest, tmp_path: Path) -> Clips:
     """Return the small collection of one loader; a loader without one is an error here."""
+    if request.param in BUILDERS:
+        return open_data(f"{request.param}:{BUILDERS[request.param](tmp_path)}")
     return open_data(f"{request.param}:{request.getfixturevalue(FIXTURES[request.param])}")
 
 

@@ -30,6 +30,21 @@ def test_layout(fsdd_root: Path) -> None:
     assert set(clips.select(split="test").table["take"]) == {0, 4}
 
 
+def test_facts_of_the_speakers(fsdd_root: Path) -> None:
+    clips = open_data(f"fsdd:{fsdd_root}", derive="accent")
+    assert clips.label_set("accent").classes == ("GRC/Greek", "USA/neutral") and set(
+        clips.table["gender"]
+    ) == {"male"}
+    file = fsdd_root / "metadata.py"
+    file.write_text(
+        '"""Speakers."""\nmetadata = {"theo": {"gender": "male", "accent": "X"}}\nraise SystemExit\n'
+    )
+    assert set(open_data(f"fsdd:{fsdd_root}").table["accent"].to_list()) == {None, "X"}
+    file.write_text("metadata = make()\n")
+    with pytest.raises(DataLayoutError, match="does not assign a dictionary of speakers"):
+        open_data(f"fsdd:{fsdd_root}")
+
+
 def test_recordings_itself_and_the_folder_above(fsdd_root: Path) -> None:
     same = {
         open_data(f"fsdd:{one}").content_hash()

@@ -26,6 +26,7 @@ from otoscope.record.stage import record
 from otoscope.store import manifest, tables
 from otoscope.store.export import WRITERS
 from otoscope.store.run import FORMAT_VERSION, Run
+from tests.data.layouts import BUILDERS
 from tests.docs.pages import table_names
 from tests.format import make_golden
 from tests.format.pages import PAGES, Ears, keys, same, typed, without_maps
@@ -133,7 +134,9 @@ def test_columns_of_published_collections(tmp_path: Path) -> None:
     (tmp_path / "artists.csv").write_text("file,artist\nblues.00000.wav,Ann\n")
     specs = [f"esc50:{esc}", f"fsdd:{tmp_path / 'fsdd'}", "sounds:2", f"urbansound8k:{city}"]
     specs.append(f"gtzan:{tmp_path / 'gtzan'}?artists={tmp_path / 'artists.csv'}")
-    named = set()
+    specs += [f"{scheme}:{build(tmp_path)}" for scheme, build in BUILDERS.items() if scheme != "evar"]
+    specs += ["notes:pluck?takes=1", "mix:sounds:20?n=2"]
+    named = {"label"}
     for spec in specs:
         named |= set(open_data(spec).table.columns) - standard
     assert named == own - {"hub_row", "hub_bytes"}  # those of the hub: tests/data/test_hub.py

@@ -9,14 +9,15 @@ kind       what is added
 ``noise``  a stretch of a collection of noises, such as a folder of WHAM!, repeated likewise
 =========  =========================================================================================================
 
-What is drawn depends on the seed, the kind and the clip's id alone: not on the SNR, on the other clips, or on the run.
-So a clip has the same contaminant at every SNR and in every run. A contaminant longer than the clip starts at a random
-place, a shorter ``clip`` lies at a random place between zeros. Only what sounds can be added: a drawn sound that cannot
-be read, or is digital silence, is left out (kept as a Failure) and the next one of a fixed random order is taken.
+What is drawn depends on the seed, the kind and the clip's id alone: not on the SNR, the order of clips or the
+run. So a clip has the same contaminant at every SNR and in every run. A contaminant longer than the clip starts at a
+random place, a shorter ``clip`` lies at a random place between zeros. Only what sounds can be added: a drawn sound
+that cannot be read, or is digital silence, is left out (kept as a Failure) and the next one of a fixed random order
+is taken.
 
 Energies are those of the whole clip (:func:`otoscope.audio.mix.mix_at_snr`): the clip keeps its level, the sum may
-exceed full scale. SpeechBrain's recipes draw anew in every run and scale the sum by its signed maximum: their WHAM! is
-0 dB, their mixtures and speech 12.04 dB, their white noise 6.02 dB, each times a constant.
+exceed full scale. SpeechBrain's recipes draw anew in every run and scale the sum by its signed maximum: their WHAM!
+is 0 dB, their mixtures and speech 12.04 dB, their white noise 6.02 dB, each times a constant.
 """
 
 from __future__ import annotations

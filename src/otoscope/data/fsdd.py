@@ -6,11 +6,16 @@ The group is the speaker, the unit that statistics may exchange, so a split *by 
 and a test of anything that is constant within a speaker has at most as many distinct permutations as six
 speakers allow.
 
+``gender`` and ``accent`` of the speakers are columns, no label sets (``derive=accent`` makes them one): from
+``metadata.py`` in the dataset's folder where it lies there (it is read, never run), else from :data:`SPEAKERS`. All
+speakers that the collection describes are men; an accent that is not known is null.
+
 Reference: Z. Jackson et al., Free Spoken Digit Dataset, doi 10.5281/zenodo.1342401.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -24,6 +29,15 @@ from otoscope.errors import DataLayoutError
 _NAME = re.compile(r"^(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.\w+$")
 _EXPECTED = "a folder recordings/ with files {digit}_{speaker}_{index}.wav"
 _N_TEST = 5
+
+SPEAKERS: dict[str, dict[str, str]] = {
+    "jackson": {"gender": "male", "accent": "USA/neutral"},
+    "nicolas": {"gender": "male", "accent": "BEL/French"},
+    "theo": {"gender": "male", "accent": "USA/neutral"},
+    "yweweler": {"gender": "male", "accent": "DEU/German"},
+    "george": {"gender": "male", "accent": "GRC/Greek"},
+}
+"""What the collection's ``metadata.py`` says of its speakers."""
 
 
 def load(rest: str) -> Clips:
@@ -41,7 +55,7 @@ def load(rest: str) -> Clips:
         If there is no such folder or a sound's name has another form.
     """
     root = _root(Path(rest))
-    frame = _table(root / "recordings")
+    frame = _described(_table(root / "recordings"), _speakers(root / "metadata.py"))
     sets = [LabelSet(one, class_names(frame[one].to_list())) for one in ("digit", "speaker")]
     spec = f"fsdd:{rest}"
     return assemble(
@@ -65,6 +79,27 @@ def _table(recordings: Path) -> pl.DataFrame:
     schema = {"digit": pl.String, "speaker": pl.String, "take": pl.Int64, "path": pl.String}
     part = pl.when(pl.col("take") < _N_TEST).then(pl.lit("test")).otherwise(pl.lit("train"))
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(group=pl.col("speaker"), split=part)
+
+
+def _described(frame: pl.DataFrame, speakers: dict[str, dict[str, str]]) -> pl.DataFrame:
+    columns = {
+        fact: [speakers.get(one, {}).get(fact) for one in frame["speaker"]] for fact in ("gender", "accent")
+    }
+    return frame.with_columns(pl.Series(name, cells, dtype=pl.String) for name, cells in columns.items())
+
+
+def _speakers(file: Path) -> dict[str, dict[str, str]]:
+    """Return the dictionary that ``metadata.py`` assigns; :data:`SPEAKERS` where the file is not there."""
+    if not file.is_file():
+        return SPEAKERS
+    try:
+        assigned = [
+            one.value for one in ast.parse(file.read_text("utf-8")).body if isinstance(one, ast.Assign)
+        ]
+        found = ast.literal_eval(assigned[0])
+        return {str(name): {key: str(value) for key, value in facts.items()} for name, facts in found.items()}
+    except (SyntaxError, ValueError, IndexError, AttributeError) as error:
+        raise DataLayoutError(f"{file} does not assign a dictionary of speakers: {error}") from error
 
 
 def _root(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -53,3 +53,35 @@ def _present(folders: Iterable[str], root: Path) -> set[str]:
 def found_in(folder: Path, limit: int = 10) -> str:
     """Return the first names in a folder, for a message that says what was found."""
     return ", ".join(sorted(one.name for one in folder.iterdir())[:limit]) or "nothing"
+
+
+def root_of(
+    rest: str, name: str, expected: str, inside: Sequence[str], is_it: Callable[[Path], bool]
+) -> Path:
+    """Return the folder that is laid out as a dataset: the one that is named, or one of ``inside`` in it.
+
+    Parameters
+    ----------
+    rest : str
+        The folder that is named.
+    name, expected : str
+        The dataset, and one phrase on its layout, for the message.
+    inside : sequence of str
+        Folders to look into as well, such as the one that the archive holds; may have wildcards.
+    is_it : callable
+        Whether a folder is laid out so.
+
+    Raises
+    ------
+    DataLayoutError
+        If there is no such folder, or none is laid out so: with what was expected and what was found.
+    """
+    folder = Path(rest)
+    if not folder.is_dir():
+        raise DataLayoutError(f"there is no folder {folder}. Expected: {expected}")
+    for one in [folder, *(found for part in inside for found in sorted(folder.glob(part)))]:
+        if one.is_dir() and is_it(one):
+            return one
+    raise DataLayoutError(
+        f"{folder} is not laid out as {name}. Expected: {expected}. Found: {found_in(folder)}"
+    )

@@ -1,21 +1,22 @@
 """Real sounds mixed with known onsets and gains: ``mix:esc10:PATH?n=200&sources=1-3``.
 
-What is a multi-label set good for if nobody knows what sounds when? Here every mixture carries its parts. Of each part
-the stretch between its first and its last sample above -60 dB of its peak is used, at most ``max_part_s`` of it, faded
-at both ends; it lies whole within the mixture at a drawn onset. The first part has the level ``level_db`` (RMS over its
-stretch, dBFS), every other one ``gain_db`` more, drawn from ``gains_db``: the SNR of the first against it is -gain_db.
+What is a multi-label set good for if nobody knows what sounds when? Here every mixture carries its parts. Of each
+part the stretch between its first and its last sample above -60 dB of its peak is used, at most ``max_part_s`` of it,
+faded at both ends; it lies whole within the mixture at a drawn onset. The first part has the level ``level_db`` (RMS
+over its stretch, dBFS), every other one ``gain_db`` more, drawn from ``gains_db``: the SNR of the first against it is
+-gain_db.
 
 The parts are the mixture's events (row, onset_s, offset_s, label, then gain_db, part, source), their classes its
 labels. Parts of one mixture have distinct classes.
 
 **Groups.** Every fold and split is mixed from its own clips alone. Within it the groups of the collection (its
-recordings, its speakers) are dealt into cells of about ``cell_groups``, classes spread evenly, and a mixture takes all
-its parts from one cell: the cell is its group. So no group of the collection is on both sides of a split by fold, by
-split or by group, and statistics may exchange cells.
+recordings, its speakers) are dealt into cells of about ``cell_groups``, classes spread evenly, and a mixture takes
+all its parts from one cell: the cell is its group. So no group of the collection is on both sides of a split by fold,
+by split or by group, and statistics may exchange cells.
 
 A mixture depends on the collection, the seed and its own number alone: the first 50 of 200 are the 50 of 50. Sources
-that cannot be read, or hold nothing but silence, are left out while drawing (a warning counts them; a mixture may then
-have fewer parts, within the range). Nothing is written: sounds are rendered when they are read;
+that cannot be read, or hold nothing but silence, are left out while drawing (a warning counts them; a mixture may
+then have fewer parts, within the range). Nothing is written: sounds are rendered when they are read;
 :func:`otoscope.data.mixture_write.write_mixtures` writes them. Opening reads every source that is used once, to find
 its stretch.
 """
