@@ -69,7 +69,7 @@ class NmfRecipeConfig(RecipeConfig):
     """
 
     solver: Literal["multiplicative", "sklearn", "amortised"] = "multiplicative"
-    n_components: int = Field(100, ge=1)
+    n_components: int = Field(50, ge=1)
     per_class: bool = False
     sparsity: float = Field(0.8, ge=0)
     iterations: int = Field(200, ge=1)

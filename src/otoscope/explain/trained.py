@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from otoscope.arrays import to_tensor
@@ -87,7 +88,8 @@ def open_explainer(folder: Path | str, model: AudioModel, **options: Any) -> Exp
     if options:
         changed = recipe.config.of({**content["config"], **options})
         content = {**content, "config": changed.model_dump(mode="json")}
-    net = recipe.build(model, content)
+    with torch.random.fork_rng():  # the weights that are drawn are replaced
+        net = recipe.build(model, content)
     load(net, place, content)
     return recipe.explainer(net.to(device_of(model)).eval().requires_grad_(False), model, content)
 
