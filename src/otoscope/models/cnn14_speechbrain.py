@@ -118,7 +118,7 @@ def build(
     classes : tuple of str
         Names of the output neurons.
     n_classes : int, optional
-        Output neurons where they have no names.
+        Output neurons where they have no names; 0: an encoder, whose output is the embedding.
     width : int
         Neurons of the first block; published 64.
     head : {"linear", "cosine"}
@@ -165,6 +165,7 @@ def build(
         spec="cnn14-speechbrain",
         declared_layers=tuple(f"encoder.conv_block{at}" for at in range(1, len(widths) + 1)),
         geometry_rule=partial(geometry, settings),
+        has_logits=count > 0,
         config={
             "architecture": "cnn14-speechbrain",
             "options": {**options, **more, "dropout": dropout, "seed": seed},

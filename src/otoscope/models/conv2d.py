@@ -112,7 +112,7 @@ def build(
     classes : tuple of str
         Names of the output neurons.
     n_classes : int, optional
-        Output neurons where they have no names.
+        Output neurons where they have no names; 0: an encoder, whose output is the embedding.
     width : int
         Neurons of every map; published 256.
     head : {"cosine", "linear"}
@@ -148,6 +148,7 @@ def build(
         spec="conv2d",
         declared_layers=(*(f"encoder.act{at}" for at in range(1, N_STEPS + 1)), "encoder.resblock"),
         geometry_rule=partial(geometry, settings, sample_rate),
+        has_logits=count > 0,
         config={
             "architecture": "conv2d",
             "options": {**options, "sample_rate": sample_rate, "clip_s": clip_s, "seed": seed},
@@ -156,15 +157,15 @@ def build(
 
 
 def heads_needed(kind: str, width: int, classes: tuple[str, ...], n_classes: int | None) -> int:
-    """Return how many output neurons a network has.
+    """Return how many output neurons a network has; 0 where ``n_classes`` says so: an encoder without a head.
 
     Raises
     ------
     InputError
-        If it has none, no width, or names and neurons differ in number.
+        If neither names nor their number is given, it has no width, or names and neurons differ in number.
     """
     count = len(classes) if n_classes is None else n_classes
-    if width < 1 or count < 1 or (classes and count != len(classes)):
+    if width < 1 or count < 0 or (n_classes is None and not classes) or (classes and count != len(classes)):
         raise InputError(
             f"a {kind} needs width >= 1 and a class: width {width}, {len(classes)} names, {count} neurons"
         )

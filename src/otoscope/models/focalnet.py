@@ -52,7 +52,7 @@ def build(
     classes : tuple of str
         Names of the output neurons.
     n_classes : int, optional
-        Output neurons where they have no names.
+        Output neurons where they have no names; 0: an encoder, whose output is the embedding.
     width : int
         Neurons of the first stage; the next have 2, 4 and 8 times as many. Published 128.
     depths : str or sequence of int

@@ -87,7 +87,7 @@ class CosineHead(nn.Module):
 
 
 def make(kind: str, dim: int, n_classes: int, scale: str = "learnt") -> nn.Module:
-    """Return an untrained head.
+    """Return an untrained head; of a network without classes one that gives the embedding as it is.
 
     Parameters
     ----------
@@ -109,6 +109,8 @@ def make(kind: str, dim: int, n_classes: int, scale: str = "learnt") -> nn.Modul
     >>> make("cosine", 8, 3).eval()(torch.ones(2, 8)).shape
     torch.Size([2, 3])
     """
+    if not n_classes:
+        return nn.Identity()
     if kind not in HEADS:
         raise UnknownNameError.of("head", kind, HEADS)
     return nn.Linear(dim, n_classes) if kind == "linear" else CosineHead(dim, n_classes, scale)

@@ -153,6 +153,7 @@ def make(
         spec=kind,
         declared_layers=_declared(net),
         geometry_rule=partial(geometry, settings, sound["sample_rate"]),
+        has_logits=count > 0,
         config={"architecture": kind, "options": {**options, **sound}},
     )
 

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from otoscope.audio.mel import MelSettings, MelSpectrogram
 from otoscope.audio.stft import StftSettings
 from otoscope.audio.windows import ClipLength
+from otoscope.errors import InputError
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.conv2d import heads_needed
 from otoscope.models.geometry import Geometry
@@ -136,6 +137,8 @@ def build(
     torch.Size([3, 2])
     """
     count = heads_needed("vgg", width, classes, n_classes)
+    if not count:
+        raise InputError("a vgg needs at least one output neuron")
     settings = mel_settings(sample_rate, padding)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -51,7 +51,7 @@ def build(
     classes : tuple of str
         Names of the output neurons.
     n_classes : int, optional
-        Output neurons where they have no names.
+        Output neurons where they have no names; 0: an encoder, whose output is the embedding.
     width : int
         Neurons of a token; its MLPs have 4 times as many. Published 768.
     depth, attention_heads : int

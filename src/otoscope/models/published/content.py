@@ -1,7 +1,8 @@
 """Read a released file without running anything that is in it: the one place that opens pickles.
 
-``.pt``, ``.pth``, ``.ckpt``, ``.bin``  :func:`torch.load` with ``weights_only=True``: tensors, plain containers, and
-                                         the parsed options (``argparse.Namespace``) that training scripts keep
+``.pt``, ``.pth``, ``.ckpt``, ``.bin``  :func:`torch.load` with ``weights_only=True``: tensors, plain containers,
+                                         arrays of numpy, and the parsed options (``argparse.Namespace``) that training
+                                         scripts keep
 ``.safetensors``                         named tensors
 ``.json``                                UTF-8
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from otoscope.errors import FormatError, InputError
@@ -46,7 +48,7 @@ def _pickled(path: Path) -> Any:
     try:
         with (
             warnings.catch_warnings(),
-            torch.serialization.safe_globals([argparse.Namespace]),
+            torch.serialization.safe_globals(_harmless()),
         ):  # an old protocol is read or refused, either way not the reader's concern
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -57,6 +59,19 @@ def _pickled(path: Path) -> Any:
         ) from error
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise FormatError(f"{path} cannot be read as a PyTorch file: {_first_line(error)}") from error
+
+
+def _harmless() -> list[Any]:
+    """Return what may be built beside tensors: parsed options, and arrays of numpy under its old and new names."""
+    rebuild = np.zeros(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    renamed = [
+        (made, f"numpy.{core}.multiarray.{name}")
+        for core in ("core", "_core")
+        for name, made in (("_reconstruct", rebuild), ("scalar", scalar))
+    ]
+    kinds = [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    return [argparse.Namespace, np.ndarray, np.dtype, *renamed, *kinds]
 
 
 def _safetensors(path: Path) -> Any:

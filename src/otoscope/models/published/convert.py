@@ -17,6 +17,8 @@ from otoscope.store import tables, tensors
 from otoscope.store.hashing import sha256_file
 
 _ROOM = "published"
+#: arrays that a file holds beside a network
+RELEASED = "released.safetensors"
 
 
 def import_weights(
@@ -106,15 +108,22 @@ def _seen(opened: Content) -> str:
 def _write(released: Released, out: Path, origin: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Write what was read; return the path and figures about it."""
     if released.model is not None:
-        return _write_model(released.model, out, origin)
+        written = _write_model(released.model, out, origin)
+        if released.arrays:
+            _write_arrays(released, out / RELEASED, origin)
+        return written
     if released.table is not None:
         where = _with_suffix(out, ".parquet")
         tables.write(where, released.table)
         return where, {"rows": released.table.height, "columns": released.table.columns, **origin}
     where = _with_suffix(out, ".safetensors")
-    arrays = {name: one.contiguous().numpy() for name, one in released.arrays.items()}
-    tensors.write(where, arrays, {**origin, **json.loads(json.dumps(released.notes))})
+    _write_arrays(released, where, origin)
     return where, {"shapes": {name: list(one.shape) for name, one in released.arrays.items()}, **origin}
+
+
+def _write_arrays(released: Released, where: Path, origin: dict[str, Any]) -> None:
+    arrays = {name: one.detach().contiguous().numpy() for name, one in released.arrays.items()}
+    tensors.write(where, arrays, {**origin, **json.loads(json.dumps(released.notes))})
 
 
 def _write_model(model: AudioModel, out: Path, origin: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

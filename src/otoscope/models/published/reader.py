@@ -31,7 +31,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Released:
-    """What a reader made of a file: a network, a table, or arrays; one of the three.
+    """What a reader made of a file: a network, a table, or arrays; arrays also beside a network.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Released:
     table : polars.DataFrame or None
         Becomes a Parquet file.
     arrays : mapping of str to Tensor
-        Becomes a safetensors file.
+        Become a safetensors file; beside a network ``released.safetensors`` in its folder.
     notes : dict
         JSON-able: what the file said about itself.
     """
