@@ -19,6 +19,7 @@ from typing import Any
 
 from otoscope.data.fetch import fetch
 from otoscope.data.official import DOWNLOADS, Download, Part
+from otoscope.data.split_zip import is_segment
 from otoscope.data.unpack import is_archive, unpack
 from otoscope.errors import DataLayoutError, DownloadError, StoreError, UnknownNameError
 from otoscope.store import manifest
@@ -155,6 +156,8 @@ def _unpacked(entry: Download, archives: Path, folder: Path) -> None:
         for part in entry.parts:
             target = unfinished / part.into
             target.mkdir(parents=True, exist_ok=True)
+            if is_segment(part.file):
+                continue
             if is_archive(part.file):
                 unpack(archives / part.file, target)
             else:

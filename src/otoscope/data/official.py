@@ -51,7 +51,7 @@ class Download:
     parts : tuple of Part
         The files.
     scheme : str
-        DATA scheme that opens the result; empty where no layout is known here yet.
+        DATA scheme that opens the result; empty where no layout is known here.
     """
 
     title: str
@@ -74,6 +74,7 @@ def _nsynth(part: str, size_mib: int) -> Part:
     return Part(url, file, size_mib=size_mib)
 
 
+_FSD50K = 4060432
 _SONYC = 3966543
 _SONYC_AUDIO_MD5 = (
     "bbb4dbae7d2e58e18d24878b9ee1eb51",
@@ -148,7 +149,7 @@ DOWNLOADS: dict[str, Download] = {
                 2316,
             ),
         ),
-        scheme="folder",
+        scheme="speech-commands",
     ),
     "nsynth": Download(
         title="NSynth: 305979 musical notes of 4 s, 1006 instruments",
@@ -157,6 +158,7 @@ DOWNLOADS: dict[str, Download] = {
         licence="CC BY 4.0",
         page="https://magenta.tensorflow.org/datasets/nsynth",
         parts=(_nsynth("train", 23700), _nsynth("valid", 1040), _nsynth("test", 334)),
+        scheme="nsynth",
     ),
     "sonyc-ust": Download(
         title="SONYC-UST v2.3: 18510 recordings of 10 s from New York's streets, 8 coarse and 23 fine tags",
@@ -172,6 +174,7 @@ DOWNLOADS: dict[str, Download] = {
                 for i, md5 in enumerate(_SONYC_AUDIO_MD5)
             ),
         ),
+        scheme="sonyc-ust",
     ),
     "surge": Download(
         title="Surge synthesizer notes: 2084 presets x 88 notes at velocity 64",
@@ -180,6 +183,31 @@ DOWNLOADS: dict[str, Download] = {
         licence="see the record's page",
         page="https://zenodo.org/records/4677097",
         parts=(_zenodo(4677097, "surge-velocity64-2K.tar", ""),),
+        scheme="surge",
+    ),
+    "fsd50k": Download(
+        title="FSD50K: 51197 sounds from Freesound, 200 classes, several a clip",
+        citation="E. Fonseca et al., FSD50K: An Open Dataset of Human-Labeled Sound Events, IEEE/ACM Transactions on "
+        "Audio, Speech, and Language Processing 30, 2022, doi 10.1109/TASLP.2021.3133208",
+        licence="CC BY for the set; each clip has its own (CC0, CC BY, CC BY-NC or CC Sampling+), in FSD50K.metadata",
+        page="https://zenodo.org/records/4060432",
+        parts=(
+            *(_zenodo(_FSD50K, f"FSD50K.{one}.zip", "") for one in ("ground_truth", "metadata", "doc")),
+            *(
+                _zenodo(_FSD50K, f"FSD50K.dev_audio.{one}", "")
+                for one in ("z01", "z02", "z03", "z04", "z05", "zip")
+            ),
+            *(_zenodo(_FSD50K, f"FSD50K.eval_audio.{one}", "") for one in ("z01", "zip")),
+        ),
+        scheme="fsd50k",
+    ),
+    "gise51": Download(
+        title="GISE-51, isolated events: 51 classes of sounds cut from FSD50K (the mixtures are on the record's page)",
+        citation="S. Yadav, M. E. Foster, GISE-51: A scalable isolated sound events dataset, 2021, arXiv 2103.12306",
+        licence="CC BY 4.0",
+        page="https://zenodo.org/records/4593514",
+        parts=(_zenodo(4593514, "isolated_events.tar.gz", ""),),
+        scheme="gise51",
     ),
 }
 """Name on the command line -> what is downloaded."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from otoscope.data import split_zip
 from otoscope.errors import FormatError
 from otoscope.progress import track
 
@@ -33,7 +35,7 @@ def unpack(archive: Path, folder: Path) -> int:
     Parameters
     ----------
     archive : Path
-        A zip, tar or gzipped tar.
+        A zip, tar or gzipped tar; of a zip in segments (``.z01`` ...) the ``.zip``.
     folder : Path
         Made where it does not exist.
 
@@ -42,7 +44,9 @@ def unpack(archive: Path, folder: Path) -> int:
     FormatError
         If the archive is damaged or a member would leave the folder; members before it may have been written.
     """
-    members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
+    members = _tar_members
+    if archive.name.lower().endswith(".zip"):
+        members = _split_members if len(split_zip.segments(archive)) > 1 else _zip_members
     count = 0
     try:
         for name, source in track(members(archive), None, f"unpacking {archive.name}"):
@@ -52,9 +56,17 @@ def unpack(archive: Path, folder: Path) -> int:
                 shutil.copyfileobj(source, sink, 2**20)
             count += 1
     # zipfile raises RuntimeError for an encrypted member, and a kind of it for an unknown compression
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, RuntimeError) as error:
         raise FormatError(f"{archive} is damaged or not an archive: {error}") from error
     return count
+
+
+def _split_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    for one, content in split_zip.members(archive):
+        _inside(one.filename, archive)
+        if stat.S_ISLNK(one.external_attr >> 16):
+            raise FormatError(_unsafe(archive, one.filename, "is a link"))
+        yield one.filename, content
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
