@@ -20,7 +20,6 @@ from otoscope.store.run import Run
 from otoscope.work.blocks import Block
 
 MOST_BYTES = 64 * 2**20
-ROWS_PER_CHUNK = 256
 
 
 class EventBlock:
@@ -72,7 +71,7 @@ def gather(folder: Path, run: Run, n_events: int) -> None:
         if layer.name not in event_counts.layers(run):
             continue
         path = event_counts.path_of(run, layer.name)
-        arrays.create_array(path, (n_events, layer.n_neurons), "uint32", ROWS_PER_CHUNK)
+        arrays.create_array(path, (n_events, layer.n_neurons), "uint32", event_counts.ROWS_PER_CHUNK)
         opened = arrays.open_array(path)
         for file in files:
             found = tensors.read_some(
@@ -82,7 +81,9 @@ def gather(folder: Path, run: Run, n_events: int) -> None:
                 events, here, positives = found.values()
                 np.add.at(positions[:, place], events, here.astype(np.uint32))
                 _add(path, opened, events, positives)
-    arrays.create_array(run.root / event_counts.POSITIONS, positions.shape, "uint32", ROWS_PER_CHUNK)
+    arrays.create_array(
+        run.root / event_counts.POSITIONS, positions.shape, "uint32", event_counts.ROWS_PER_CHUNK
+    )
     arrays.write_rows(run.root / event_counts.POSITIONS, 0, positions)
 
 

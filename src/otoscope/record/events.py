@@ -14,7 +14,7 @@ so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,18 +151,22 @@ def describe(clips: Clips, policy: str, layers: Sequence[tuple[str, Geometry]]) 
             f"none of the layers {', '.join(name for name, _ in layers)} has positions in time, so nothing can be "
             "counted by event: record a layer before the pooling over time, or --count-events none"
         )
-    table = ordered(clips.events)  # type: ignore[arg-type]
-    rows = table.select("row", "onset_s", "offset_s", "label").iter_rows()
-    return {
-        "events": {
-            "policy": policy,
-            "n_events": table.height,
-            "hash": sha256_json_table(["row", "onset_s", "offset_s", "label"], (list(one) for one in rows)),
-            "layers": timed,
-            "layers_left_out": {name: _NO_TIME for name, geometry in layers if not has_time(geometry)},
-            "layers_approximate": [name for name, one in layers if has_time(one) and one.approximate],
-        }
+    where = {
+        "layers": timed,
+        "layers_left_out": {name: _NO_TIME for name, geometry in layers if not has_time(geometry)},
+        "layers_approximate": [name for name, one in layers if has_time(one) and one.approximate],
     }
+    return of_table(clips.events, policy, where)
+
+
+def of_table(events: pl.DataFrame | None, policy: str, where: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a run says of a table of events that is counted in the layers that ``where`` names."""
+    if policy == "none" or events is None:
+        return {}
+    table = ordered(events)
+    columns = ["row", "onset_s", "offset_s", "label"]
+    digest = sha256_json_table(columns, (list(one) for one in table.select(columns).iter_rows()))
+    return {"events": {**(where or {}), "policy": policy, "n_events": table.height, "hash": digest}}
 
 
 def count(

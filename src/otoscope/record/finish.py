@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from otoscope.audio.windows import ClipLength
 from otoscope.data.reopen import EVENTS
 from otoscope.errors import EmptyDataError
-from otoscope.record import event_blocks, moments, summary
+from otoscope.record import moments, summary
+from otoscope.record.config import RecordConfig
 from otoscope.record.events import ordered
-from otoscope.record.job import Job
 from otoscope.record.ranking import POLES, values_of
 from otoscope.record.summary import EDGES, LayerSummary, Summary
 from otoscope.store import arrays, event_counts, tables, tensors
@@ -23,6 +25,31 @@ from otoscope.store.run import Run, file_name
 HISTOGRAM_BINS = 32
 _ROWS = 4096
 _PREFIX = {"high": "top", "low": "bottom"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the tables of a run are made from, besides its summary.
+
+    Attributes
+    ----------
+    run : Run
+        The run, its arrays written.
+    table : polars.DataFrame
+        The clips.
+    events : polars.DataFrame or None
+        Their events.
+    config : RecordConfig
+        What was recorded.
+    clip_length : ClipLength
+        What length of sound the network takes.
+    """
+
+    run: Run
+    table: pl.DataFrame
+    events: pl.DataFrame | None
+    config: RecordConfig
+    clip_length: ClipLength
 
 
 def fold(paths: list[Path]) -> Summary:
@@ -41,10 +68,10 @@ def fold(paths: list[Path]) -> Summary:
     return whole
 
 
-def neuron_table(job: Job, whole: Summary) -> pl.DataFrame:
+def neuron_table(recorded: Recorded, whole: Summary) -> pl.DataFrame:
     """Return one row a neuron: layer, index, moments of pooled activations, and whether it lives."""
     parts, first = [], 0
-    for layer, found in zip(job.layers, whole.layers, strict=True):
+    for layer, found in zip(recorded.run.layers, whole.layers, strict=True):
         columns: dict[str, Any] = {
             "neuron": np.arange(first, first + layer.n_neurons, dtype=np.int64),
             "layer": pl.Series([layer.name] * layer.n_neurons),
@@ -53,7 +80,7 @@ def neuron_table(job: Job, whole: Summary) -> pl.DataFrame:
             **moments.summarise(found.moments),
             "min": found.moments.minimum,
             "max": found.moments.maximum,
-            **_life(found, job.config.counts == "clip"),
+            **_life(found, recorded.config.counts == "clip"),
         }
         parts.append(pl.DataFrame(columns))
         first += layer.n_neurons
@@ -71,10 +98,10 @@ def _life(found: LayerSummary, counted: bool) -> dict[str, Any]:
     }
 
 
-def write_evidence(job: Job, whole: Summary) -> None:
+def write_evidence(recorded: Recorded, whole: Summary) -> None:
     """Write the ranked clips, traces and histograms of each layer."""
-    heard_s = _heard_s(job, whole)
-    for layer, found in zip(job.layers, whole.layers, strict=True):
+    heard_s = _heard_s(recorded, whole)
+    for layer, found in zip(recorded.run.layers, whole.layers, strict=True):
         content: dict[str, np.ndarray[Any, Any]] = {}
         for i, (pole, sign) in enumerate(zip(POLES, (1, -1), strict=True)):
             part, prefix = slice(i * layer.n_neurons, (i + 1) * layer.n_neurons), _PREFIX[pole]
@@ -85,15 +112,15 @@ def write_evidence(job: Job, whole: Summary) -> None:
             content[f"{prefix}_peak_hz"] = found.ranked.peak_hz[:, part].numpy().T
             content[f"{prefix}_span_s"] = heard_s[rows]
             content[f"{prefix}_traces"] = sign * found.ranked.traces[:, part].numpy().transpose(1, 0, 2)
-        counts, edges = histograms(job, layer.name, found)
+        counts, edges = histograms(recorded, layer.name, found)
         content |= {"histogram": counts, "histogram_edges": edges}
-        tensors.write(job.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content)
+        tensors.write(recorded.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content)
 
 
-def _heard_s(job: Job, whole: Summary) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _heard_s(recorded: Recorded, whole: Summary) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the seconds that were heard of each clip; the last entry, for an empty rank, is NaN."""
-    heard = np.full(len(job.clips) + 1, np.nan, np.float32)
-    policy = job.model.clip_length
+    heard = np.full(len(recorded.table) + 1, np.nan, np.float32)
+    policy = recorded.clip_length
     seconds = whole.clips["durations_s"]
     if policy.length_s is not None:
         longest = policy.length_s if policy.long == "crop" else np.inf
@@ -103,7 +130,7 @@ def _heard_s(job: Job, whole: Summary) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def histograms(
-    job: Job, layer: str, found: LayerSummary
+    recorded: Recorded, layer: str, found: LayerSummary
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return counts ``(neuron, bin)`` and edges ``(neuron, bin + 1)`` of each neuron's pooled values.
 
@@ -111,13 +138,13 @@ def histograms(
     both sides of zero, from 2**-10 to 2**10.
     """
     n_neurons = found.histogram.shape[0]
-    if job.config.store != "pooled":
+    if recorded.config.store != "pooled":
         outer = np.concatenate([[-np.inf], EDGES, [np.inf]]).astype(np.float32)
         return found.histogram, np.tile(outer, (n_neurons, 1))
     low, high = found.moments.minimum, found.moments.maximum
     width = np.where(high > low, high - low, 1.0)
     counts = np.zeros((n_neurons, HISTOGRAM_BINS), np.int64)
-    for columns, values in _stored(job.run, layer):
+    for columns, values in _stored(recorded.run, layer):
         bins = np.floor((values - low[columns]) / width[columns] * HISTOGRAM_BINS)
         bins = np.clip(bins, 0, HISTOGRAM_BINS - 1).astype(np.int64)
         n_columns = bins.shape[1]
@@ -140,7 +167,7 @@ def _stored(run: Run, layer: str) -> Iterator[tuple[slice, np.ndarray[Any, Any]]
             yield columns, values[~np.isnan(values[:, 0])]
 
 
-def clip_table(job: Job, whole: Summary) -> pl.DataFrame:
+def clip_table(recorded: Recorded, whole: Summary) -> pl.DataFrame:
     """Return the clips' table with duration, source rate, status and reason."""
     heard = pl.DataFrame(
         {
@@ -153,7 +180,7 @@ def clip_table(job: Job, whole: Summary) -> pl.DataFrame:
     failed = pl.DataFrame(
         [(one[0], "failed", f"{one[2]}: {one[3]}") for one in whole.failures], schema=schema, orient="row"
     )
-    joined = job.clips.table.join(heard, on="row", how="left", maintain_order="left")
+    joined = recorded.table.join(heard, on="row", how="left", maintain_order="left")
     joined = joined.join(failed.unique("row", keep="first"), on="row", how="left", maintain_order="left")
     return joined.with_columns(pl.col("status").fill_null("ok"))
 
@@ -172,22 +199,20 @@ def ranked_rows(whole: Summary, limit: int) -> tuple[list[int], int]:
     return chosen, len(order) - len(chosen)
 
 
-def write_event_counts(job: Job) -> dict[str, Any]:
-    """Write the counts by event and return what the run's marker says of them; nothing where none were made."""
-    if job.clips.events is None or job.config.events == "none":
+def event_notes(recorded: Recorded) -> dict[str, Any]:
+    """Return what the run's marker says of its counts by event; nothing where none were made."""
+    if recorded.events is None or recorded.config.events == "none":
         return {}
-    event_blocks.gather(job.event_blocks, job.run, job.clips.events.height)
-    heard = {
-        name: int((event_counts.positions(job.run, name) > 0).sum()) for name in event_counts.layers(job.run)
-    }
-    endless = int(job.clips.events["offset_s"].is_null().sum())
-    return {"events": job.clips.events.height, "events_without_end": endless, "events_counted": heard}
+    run, events = recorded.run, recorded.events
+    heard = {name: int((event_counts.positions(run, name) > 0).sum()) for name in event_counts.layers(run)}
+    endless = int(events["offset_s"].is_null().sum())
+    return {"events": events.height, "events_without_end": endless, "events_counted": heard}
 
 
-def write_tables(job: Job, whole: Summary) -> None:
+def write_tables(recorded: Recorded, whole: Summary) -> None:
     """Write ``neurons.parquet``, the evidence, ``events.parquet`` where there are events, and ``clips.parquet``."""
-    tables.write(job.run.root / "neurons.parquet", neuron_table(job, whole))
-    write_evidence(job, whole)
-    if job.clips.events is not None:
-        tables.write(job.run.root / EVENTS, ordered(job.clips.events))
-    tables.write(job.run.root / "clips.parquet", clip_table(job, whole))
+    tables.write(recorded.run.root / "neurons.parquet", neuron_table(recorded, whole))
+    write_evidence(recorded, whole)
+    if recorded.events is not None:
+        tables.write(recorded.run.root / EVENTS, ordered(recorded.events))
+    tables.write(recorded.run.root / "clips.parquet", clip_table(recorded, whole))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 Float64 = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -65,6 +66,25 @@ def of_values(values: np.ndarray[Any, Any]) -> Moments:
         (squared * squared).sum(axis=0),
         exact.min(axis=0),
         exact.max(axis=0),
+    )
+
+
+def of_table(neurons: pl.DataFrame) -> Moments:
+    """Return the moments that rows of ``neurons.parquet`` were summarised from, to rounding."""
+    columns = ("n_clips", "mean", "std", "skewness", "kurtosis", "min", "max")
+    count, mean, std, skewness, kurtosis, minimum, maximum = (
+        neurons[one].cast(pl.Float64).to_numpy() for one in columns
+    )
+    m2 = np.where(count > 0, std**2 * count, 0.0)
+    varies = m2 > 0
+    return Moments(
+        count,
+        np.where(count > 0, mean, 0.0),
+        m2,
+        np.where(varies, skewness * count * std**3, 0.0),
+        np.where(varies, (kurtosis + 3.0) * count * std**4, 0.0),
+        minimum,
+        maximum,
     )
 
 

@@ -30,9 +30,9 @@ def _shifted(state: Tensor, bits: int) -> Tensor:
 
 
 def tie_break(rows: Tensor, columns: Tensor, seed: int) -> Tensor:
-    """Return a hash in [0, 2**32) for each (row, column), int64."""
+    """Return a hash in [0, 2**32) for each row and column, int64; the two broadcast."""
     by_row = _mixed(rows.to(torch.int64) + seed * 1_000_003)
-    return _mixed(by_row[:, None] ^ (columns[None, :] * -7046029254386353131)) & 0xFFFFFFFF
+    return _mixed(by_row ^ (columns * -7046029254386353131)) & 0xFFFFFFFF
 
 
 def pole_neurons(first_neuron: int, n_neurons: int) -> Tensor:
@@ -42,16 +42,16 @@ def pole_neurons(first_neuron: int, n_neurons: int) -> Tensor:
 
 
 def keys(values: Tensor, rows: Tensor, columns: Tensor, seed: int) -> Tensor:
-    """Return the sorting keys of ``values``, int64 ``(row, column)``: larger is a larger value.
+    """Return the sorting keys of ``values``, int64 of their shape: larger is a larger value.
 
     Parameters
     ----------
     values : Tensor
-        ``(row, column)`` float32, finite.
+        float32, finite.
     rows : Tensor
-        Row of each clip, int64.
+        Row of each value's clip, int64; broadcasts with ``columns`` to the shape of ``values``.
     columns : Tensor
-        Number of each column, see :func:`pole_neurons`.
+        Number of each value's column, see :func:`pole_neurons`.
     seed : int
         Decides among equal values.
     """

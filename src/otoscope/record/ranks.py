@@ -56,7 +56,7 @@ class Ranks:
     def insert(self, rows: Tensor, reductions: Sequence[Reduction]) -> None:
         """Put the clips ``rows`` where they belong."""
         values = torch.cat([both_poles(one.pooled) for one in reductions], dim=1)
-        keys = ranking.keys(values, rows, self._columns, self._seed)
+        keys = ranking.keys(values, rows[:, None], self._columns, self._seed)
         best = ranking.merge(self._keys, keys, self._k)[1]
         enters = best >= self._k
         stays = torch.zeros((self._k + 1, best.shape[1]), dtype=torch.bool, device=best.device)

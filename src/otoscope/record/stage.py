@@ -20,7 +20,7 @@ from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.reopen import place_of
 from otoscope.models.weights import hash_weights
-from otoscope.record import events, finish, summary
+from otoscope.record import event_blocks, events, finish, summary
 from otoscope.record.config import RecordConfig
 from otoscope.record.evidence_sound import write_clips
 from otoscope.record.job import Job, create_arrays
@@ -111,8 +111,10 @@ def record(
     plan = blocks.plan(len(clips), config.block)
     summaries = engine_run(plan, job.summaries, Recording(job), summary.merge_files, engine)
     whole = finish.fold(summaries)
-    finish.write_tables(job, whole)
-    by_event = finish.write_event_counts(job)
+    recorded = finish.Recorded(run, clips.table, clips.events, config, model.clip_length)
+    finish.write_tables(recorded, whole)
+    if config.events != "none" and clips.events is not None:
+        event_blocks.gather(job.event_blocks, run, clips.events.height)
     rows, left_out = finish.ranked_rows(whole, config.evidence_clips)
     shortened = write_clips(clips, rows, run.root / "evidence" / "clips", config.evidence_max_s)
     counted = {
@@ -122,10 +124,9 @@ def record(
         "evidence_clips_left_out": left_out,
         "evidence_clips_shortened": shortened,
         "layers_left_out": left_out_layers,
-        **by_event,
+        **finish.event_notes(recorded),
     }
-    outputs = [one for one in _OUTPUTS if (run.root / one).exists()]
-    runs.commit_stage(run, STAGE, VERSION, config.identity(), inputs_of(identity), outputs, counted)
+    runs.commit_stage(run, STAGE, VERSION, config.identity(), inputs_of(identity), outputs_of(run), counted)
     remove_tree(job.summaries)
     run.log(STAGE, seconds=time.perf_counter() - started, **counted)
     return run
@@ -159,6 +160,11 @@ def identify(
         "seed": config.seed,
         **events.describe(clips, config.events, [(layer.name, layer.geometry) for layer in layers]),
     }
+
+
+def outputs_of(run: Run) -> list[str]:
+    """Return what a recording has written, as its marker names it."""
+    return [one for one in _OUTPUTS if (run.root / one).exists()]
 
 
 def inputs_of(identity: dict[str, Any]) -> dict[str, str]:

@@ -8,7 +8,6 @@ centre falls into it) has 0 in both. Class counts are sums of rows, for any labe
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,13 @@ import polars as pl
 
 from otoscope.errors import StageError
 from otoscope.store import arrays, tables
+from otoscope.store.place import remove_tree
 from otoscope.store.run import Run, file_name
 
 FOLDER = "event_counts"
 POSITIONS = "event_positions.zarr"
 TABLE = "events.parquet"
+ROWS_PER_CHUNK = 256
 
 Counts = np.ndarray[Any, np.dtype[np.uint32]]
 
@@ -79,13 +80,13 @@ def remove(run: Run) -> None:
     """Remove what a killed recording left of the counts by event."""
     for path in (run.root / FOLDER, run.root / POSITIONS):
         if path.is_dir():
-            shutil.rmtree(path)
+            remove_tree(path)
 
 
 def _counted(run: Run, layer: str | None = None) -> None:
     if policy(run) == "none":
         raise StageError(
-            f"{run.root} counted nothing by event: record with --count-events all (or alone), on clips that carry events"
+            f"{run.root} counted nothing by event: record with --count-events all, or alone, on clips that carry events"
         )
     if layer is None:
         return
