@@ -41,6 +41,8 @@ from otoscope.record.probe import device_of
 ROWS_WITHOUT_FREQUENCY = 8
 FINE_ROWS = 40
 """A picture is doubled until it has so many rows, where the number of doublings is left open."""
+MOST_ROWS = 64
+"""Maps with more rows are not taken where the choice of layers is left open."""
 _NARROWEST = 8
 _NOTHING = -1e4
 
@@ -269,10 +271,12 @@ def deepest_first(model: AudioModel, layers: Sequence[str] | None, n_samples: in
     """Return the maps of these layers, or of all declared ones with a map, deepest first.
 
     Layers that are named keep their order. Of unnamed ones, a transformer's inner layers (``mlp.act``) are left out
-    where the blocks that hold them are declared, too.
+    where the blocks that hold them are declared, too, and so are maps of more than 64 rows, unless there are no others.
     """
     if layers is not None:
         return HiddenMaps.of(model, layers, n_samples)
-    names = HiddenMaps.of(model, None, n_samples).layers
-    outer = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
-    return HiddenMaps.of(model, outer[::-1], n_samples)
+    found = HiddenMaps.of(model, None, n_samples)
+    outer = [name for name in found.layers if not any(name.startswith(f"{other}.") for other in found.layers)]
+    rows = {name: shape[1] for name, shape in zip(found.layers, found.shapes)}
+    coarse = [name for name in outer if rows[name] <= MOST_ROWS]
+    return HiddenMaps.of(model, (coarse or outer)[::-1], n_samples)

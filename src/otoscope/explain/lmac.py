@@ -10,9 +10,10 @@ guidance draws masks that already pass the clean sound towards it.
 
 Reference: F. Paissan, M. Ravanelli, C. Subakan (2024), Listenable Maps for Audio Classifiers, ICML. *Where we differ*
 from SpeechBrain's recipe (preset ``lmac-2024``; fine-tuned ``lmac-2024-finetuned``): any network's maps and all
-frames (``architecture="any"``); the mask-out term is bounded; each clip is regularised alone, so that the strength
-does not depend on the batch; masks multiply the magnitude (``domain="linear"``), so that explanation and remainder add
-up; the epoch of least validation loss is kept, not the last one.
+frames (``architecture="any"``); masked sound is resynthesised before the network hears it; the mask-out term is
+bounded; each clip is regularised alone, so that the strength does not depend on the batch; masks multiply the magnitude
+(``domain="linear"``), so that explanation and remainder add up; the epoch of least validation loss is kept, not the
+last one. In the preset, frames that the published decoder leaves out are silent; there they are cut off.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ PUBLISHED: Mapping[str, Any] = MappingProxyType(
     {
         "architecture": "published",
         "domain": "log1p",
+        "entry": "auto",
         "mask_out": 0.2,
         "out_term": "as-published",
         "regulariser": "as-published",
@@ -215,6 +217,7 @@ class LmacRecipe(Recipe):
         hidden = deepest_first(setting.model, config.layers, setting.n_samples)
         layers = hidden.layers[:N_PUBLISHED] if config.architecture == "published" else hidden.layers
         net = _net(config, hidden.shapes[: len(layers)])
+        _check_fit(net, hidden.shapes[: len(layers)])
         canvas = Canvas.of(setting.model, layers, setting.n_samples, setting.on, doublings_of(net))
         if config.start_from is not None:
             _take_over(net, config.start_from, setting.model, layers)
@@ -244,6 +247,20 @@ def _net(config: LmacConfig, shapes: Any) -> nn.Module:
             "of CNN14's blocks 6, 5, 4 and 3; use architecture='any' for another network"
         )
     return PublishedLmac(widths[0])
+
+
+def _check_fit(net: nn.Module, shapes: Any) -> None:
+    """Raise if the published decoder's kernels do not fit maps of these shapes."""
+    if not isinstance(net, PublishedLmac):
+        return
+    try:
+        with torch.no_grad():
+            net([torch.zeros(1, neurons, columns, rows) for neurons, rows, columns in shapes])
+    except RuntimeError as error:
+        raise InputError(
+            f"the published decoder's kernels do not fit maps {[tuple(one) for one in shapes]} (neuron, frequency, "
+            "frame): they are made for CNN14 on 80 mel bands and 32 n + 8 to 32 n + 15 frames; use architecture='any'"
+        ) from error
 
 
 def _take_over(net: nn.Module, folder: str, model: AudioModel, layers: tuple[str, ...]) -> None:

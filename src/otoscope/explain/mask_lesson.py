@@ -33,14 +33,15 @@ class MaskConfig(RecipeConfig):
     domain : {"linear", "log1p"}
         What the mask multiplies.
     entry : {"auto", "sound", "magnitude"}
-        How masked spectrograms re-enter while training.
+        How masked spectrograms re-enter while training. By ``magnitude``, as published, the network never hears what
+        resynthesis lets through (overlapping windows fill removed bins), and masks look better than they sound.
     """
 
     architecture: Literal["any", "published"] = "any"
     width: int = Field(32, ge=1)
     doublings: int | None = Field(None, ge=0)
     domain: Domain = "linear"
-    entry: Literal["auto", "sound", "magnitude"] = "auto"
+    entry: Literal["auto", "sound", "magnitude"] = "sound"
     metric: str | None = "valid_loss"
     better: Literal["higher", "lower"] = "lower"
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -32,14 +33,16 @@ from otoscope.errors import InputError
 from otoscope.explain.decoder import Canvas, deepest_first
 from otoscope.explain.decoder_published import PublishedPiq, stretched
 from otoscope.explain.explanation import Explanation
+from otoscope.explain.hidden import Heard
 from otoscope.explain.lmac_losses import LOUD, binary_cross_entropy
 from otoscope.explain.mask_lesson import Example, MaskConfig, MaskLesson
-from otoscope.explain.masked_hearing import measures
+from otoscope.explain.masked_hearing import bins_of, measures
 from otoscope.explain.piq_codes import Codes, code_names, shares
 from otoscope.explain.piq_net import Piq
 from otoscope.explain.quantise import Quantised
 from otoscope.explain.quantise import Shared as SharedRule
 from otoscope.explain.recipe import Recipe, RecipeConfig
+from otoscope.explain.remembered import Remembered
 from otoscope.explain.setting import Setting
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.target import Target, chosen
@@ -84,6 +87,7 @@ PUBLISHED: Mapping[str, Any] = MappingProxyType(
     {
         "architecture": "published",
         "domain": "log1p",
+        "entry": "auto",
         "n_codes": 1024,
         "n_shared": 0,
         "shared": "forbidden-in-training",
@@ -224,6 +228,13 @@ def doublings_of(net: nn.Module) -> int | None:
 class PiqLesson(MaskLesson[PiqConfig]):
     """One training of PIQ."""
 
+    def __init__(self, net: nn.Module, setting: Setting, config: PiqConfig, canvas: Canvas) -> None:
+        super().__init__(net, setting, config, canvas)
+        features = partial(_features, on=setting.on)
+        self.remembered = (
+            None if setting.contamination else Remembered(setting.train, canvas.hidden, features)
+        )
+
     def batches(self, epoch: int, generator: torch.Generator) -> list[Tensor]:
         """Return the examples of each batch; idle codes are counted anew in every epoch."""
         self.learner.codebook.forget_idle()  # type: ignore[operator, union-attr]
@@ -231,14 +242,14 @@ class PiqLesson(MaskLesson[PiqConfig]):
 
     def loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss of a batch of training examples."""
-        example = self.example(self.setting.train, batch, generator)
-        labels = example.heard.output.argmax(1)
-        painted = paint(self.learner, self.canvas, example.heard.maps[0], labels)
+        heard, features = self._heard(batch, generator)
+        labels = heard.output.argmax(1)
+        painted = paint(self.learner, self.canvas, heard.maps[0], labels)
         if self.config.revive is not None:
             revive = self.learner.codebook.revive  # type: ignore[union-attr]
             revive(painted.coded, labels, painted.found, self.config.revive, generator)  # type: ignore[operator]
         found = painted.found
-        return self._missed(painted, example).mean() + found.codebook_loss + found.commitment_loss
+        return self._missed(painted, features).mean() + found.codebook_loss + found.commitment_loss
 
     def measured(self, example: Example) -> Mapping[str, Tensor]:
         """Return fidelity, faithfulness, gain and size of the masks, the loss, and how many codes a clip uses."""
@@ -247,7 +258,7 @@ class PiqLesson(MaskLesson[PiqConfig]):
         mask = mask_of(painted.picture, self.config.output, self.config.peak)
         kept, left = self.hearing(example.bins, mask)
         apart = (painted.coded - painted.found.codes).square().mean((1, 2, 3))
-        loss = self._missed(painted, example) + 2 * apart
+        loss = self._missed(painted, example.bins.features) + 2 * apart
         used = (shares(painted.found.indices, self._n_codes) > 0).sum(1).to(loss)
         return {**measures(output, kept, left, mask), "loss": loss, "codes": used}
 
@@ -265,14 +276,20 @@ class PiqLesson(MaskLesson[PiqConfig]):
     def _n_codes(self) -> int:
         return self.config.n_codes
 
+    def _heard(self, some: Tensor, generator: torch.Generator) -> tuple[Heard, Tensor]:
+        """Return what the network says of training examples, and their features."""
+        if self.remembered is not None:
+            return self.remembered(some)
+        example = self.example(self.setting.train, some, generator)
+        return example.heard, example.bins.features
+
     def _shares(self, some: Tensor, generator: torch.Generator) -> Tensor:
-        heard = self.example(self.setting.train, some, generator).heard
+        heard, _ = self._heard(some, generator)
         painted = paint(self.learner, self.canvas, heard.maps[0], heard.output.argmax(1))
         return shares(painted.found.indices, self._n_codes)
 
-    def _missed(self, painted: Painted, example: Example) -> Tensor:
+    def _missed(self, painted: Painted, features: Tensor) -> Tensor:
         """Return how far the picture is from what is loud, or from S, over the frames that have one, ``(clip,)``."""
-        features = example.bins.features
         picture, wanted = (one[..., : painted.n_covered] for one in (painted.picture, features))
         if self.config.output == "magnitude":
             return (functional.softplus(picture) - wanted).square().mean((1, 2))
@@ -308,6 +325,10 @@ class PiqRecipe(Recipe):
 
 
 RECIPE = PiqRecipe()
+
+
+def _features(waveform: Tensor, on: Spectrogram) -> Tensor:
+    return bins_of(waveform, on).features
 
 
 def _net(config: PiqConfig, shape: tuple[int, int, int], n_classes: int) -> nn.Module:
