@@ -71,6 +71,25 @@ def test_neurons_of_many_classes_make_no_sharing() -> None:
     assert np.mean(small) < 0.12
 
 
+def test_contrasts_by_hand() -> None:
+    a = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]], dtype=bool)
+    b = np.array([[1, 1, 1, 0], [0, 0, 1, 1]], dtype=bool)
+    same = np.eye(3, 2, dtype=bool)
+    found = sharing(a, b, [b, b[:, ::-1], b[::-1]], {"same": same, "all": np.ones((3, 2), bool)}).contrasts
+    one = found["same"]  # the class without neurons does not count
+    assert (one.n_inside, one.n_outside) == (2, 2)
+    assert one.inside == pytest.approx((2 / 3 + 1) / 2) and one.outside == pytest.approx((0 + 1 / 4) / 2)
+    assert one.p == pytest.approx(2 / 4)  # the table itself; the turned ones give less
+    assert np.isnan(found["all"].p) and found["all"].n_outside == 0
+    made = table()
+    pair = np.zeros((6, 6), dtype=bool)
+    pair[0, 1] = pair[1, 0] = True
+    (within,) = sharing(
+        made, None, curveball(made, np.zeros(60, int), 99, 0), {"pair": pair}
+    ).contrasts.values()
+    assert (within.n_inside, within.n_outside, within.inside) == (1, 14, 1.0) and within.p == 0.01
+
+
 def test_order_puts_alike_classes_side_by_side() -> None:
     made = np.zeros((4, 8), dtype=bool)
     made[0, :4] = made[2, :4] = made[1, 4:] = made[3, 4:] = True

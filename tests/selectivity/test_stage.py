@@ -239,6 +239,14 @@ def test_share_between_tasks_and_runs(run, tmp_path) -> None:
     same = table.filter(pl.col("class") == pl.col("other_class"))
     assert same["jaccard"].min() > 0.6 and same["p_more"].max() <= 0.05
     assert table.filter(pl.col("class") != pl.col("other_class"))["jaccard"].max() < 0.4
+    answers = runs.read_stage(run, f"share-{between}")["notes"]["contrasts"]
+    assert answers["same name"]["n_inside"] == 4 and answers["same name"]["p"] == 0.01
+    assert answers["same name"]["inside"] > 0.6 > 0.4 > answers["same name"]["outside"]
+    near = {"contrasts": {"near": (("class 0", "class 1"),)}, "n_permutations": 9, "tasks": ("kind",)}
+    within = runs.read_stage(run, f"share-{share(run, near)}")["notes"]["contrasts"]
+    assert within["near"]["n_inside"] == 1 and within["near"]["n_outside"] == 5
+    with pytest.raises(UnknownNameError, match=r"class of kind 'class 9'"):
+        share(run, {"contrasts": {"near": (("class 0", "class 9"),)}, "tasks": ("kind",)})
     stranger = write_run(tmp_path / "stranger", weights_hash="another")
     select(stranger, quota)
     with pytest.raises(StageError, match="not selections of one network's same layers"):

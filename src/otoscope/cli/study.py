@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from otoscope.cli import options
+from otoscope.cli import options, study_selectivity
 from otoscope.cli.output import framed, print_json, print_lines
+from otoscope.cli.study_overlap import overlap
 
 study = typer.Typer(
     add_completion=False,
@@ -177,3 +178,10 @@ def ordered(
         print_json({"name": name, "accuracy": found})
         return
     print_lines([name, "", *framed(found)])
+
+
+study.command("within-task")(study_selectivity.within_task)
+study.command("cross-task")(study_selectivity.cross_task)
+study.command("planted-selectivity")(study_selectivity.planted_selectivity)
+study.command("selectivity-calibration")(study_selectivity.selectivity_calibration)
+study.command("overlap")(overlap)

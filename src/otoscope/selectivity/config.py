@@ -110,6 +110,9 @@ class ShareConfig(StageConfig):
         One task (its classes among each other) or two (one's classes against the other's); None named: the first.
     null : {"margins", "labels"}
         Curveball swaps that keep both margins in each layer, or one task's labels permuted and selected again.
+    contrasts : dict
+        Name -> pairs (class, class of the other task) that are compared with all other pairs. Between two tasks there
+        is always ``same name``, where classes of equal names exist.
     n_permutations : int
     alpha : float
     seed : int
@@ -119,6 +122,7 @@ class ShareConfig(StageConfig):
     other_selection: str | None = None
     tasks: tuple[str, ...] = Field((), max_length=2)
     null: Literal["margins", "labels"] = "margins"
+    contrasts: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)
     n_permutations: int = Field(999, ge=1)
     alpha: float = Field(0.05, gt=0, lt=1)
     seed: Seed = 0

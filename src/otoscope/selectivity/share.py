@@ -2,7 +2,7 @@
 
 Leaves ``sharing/<task>[-<task>]-<hash8>.parquet`` and the same as CSV: a row a pair of classes (see
 :mod:`otoscope.selectivity.sharing`), with ``q`` over the rows and the place of both classes in the order that puts
-alike ones side by side.
+alike ones side by side. Contrasts stand in the notes of its marker.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from otoscope.store.atomic import write_text
 from otoscope.store.run import Run, open_run
 
 STAGE, VERSION = "share", 2
+SAME = "same name"
+"""The contrast of classes of equal names, between two tasks."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,55 @@ def share(
     if not runs.is_done(here, marker, VERSION, chosen.model_dump(mode="json"), inputs):
         started = time.perf_counter()
         held = None if second is None else second.assigned
-        table = pairs(first, second, sharing(first.assigned, held, _null(first, second, chosen)))
+        asked = contrasts_of(first, second, chosen)
+        found = sharing(first.assigned, held, _null(first, second, chosen), asked)
+        table = pairs(first, second, found)
         tables.write(here.root / outputs[0], table)
         write_text(here.root / outputs[1], table.write_csv())
         notes = {"pairs": table.height, "shared_more": int((table["q_more"] <= chosen.alpha).sum())}
-        runs.commit_stage(here, marker, VERSION, chosen.model_dump(mode="json"), inputs, outputs, notes)
+        answers = {name: _plain(asdict(one)) for name, one in found.contrasts.items()}
+        runs.commit_stage(
+            here,
+            marker,
+            VERSION,
+            chosen.model_dump(mode="json"),
+            inputs,
+            outputs,
+            {**notes, "contrasts": answers},
+        )
         here.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
     return name
+
+
+def contrasts_of(first: Side, second: Side | None, config: ShareConfig) -> dict[str, Bools]:
+    """Return the pairs of every contrast ``(class, other class)``.
+
+    Raises
+    ------
+    UnknownNameError
+        If a pair names an unknown class.
+    """
+    other = second or first
+    found = {name: _mask(pairs, first, other) for name, pairs in config.contrasts.items()}
+    if second is not None and SAME not in found:
+        plain = [[re.sub(r"[^a-z0-9]+", "", one.lower()) for one in side.classes] for side in (first, second)]
+        same = np.array([[a == b for b in plain[1]] for a in plain[0]], dtype=np.bool_)
+        found |= {SAME: same} if same.any() else {}
+    return found
+
+
+def _mask(named: tuple[tuple[str, str], ...], first: Side, other: Side) -> Bools:
+    mask = np.zeros((len(first.classes), len(other.classes)), dtype=np.bool_)
+    for a, b in named:
+        for one, side in ((a, first), (b, other)):
+            if one not in side.classes:
+                raise UnknownNameError.of(f"class of {side.task}", one, side.classes)
+        mask[first.classes.index(a), other.classes.index(b)] = True
+    return mask | mask.T if first is other else mask
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if value != value else value for name, value in values.items()}
 
 
 def pairs(first: Side, second: Side | None, found: Sharing) -> pl.DataFrame:

@@ -15,14 +15,18 @@ those. Two ways that are right:
 
 Both p are one-sided: (b + 1) / (B + 1), b how often as many neurons are shared (*p_more*) or as few (*p_less*).
 
+A *contrast* asks one question of many pairs: is the mean Jaccard index of pairs that were named beforehand (the same
+octave, German with English) higher than that of the others? Under the same null, one p; pairs where a class has no
+neurons do not count, and within a task each pair counts once.
+
 Reference: G. Strona et al., "A fast and unbiased procedure to randomize ecological binary matrices with fixed row and
 column totals", Nature Communications 5, 2014 (curveball); T. Kawamura et al., arXiv 2602.15307 (common neuron ratio).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +61,31 @@ class Sharing:
     expected: Floats
     p_more: Floats
     p_less: Floats
+    contrasts: Mapping[str, Contrast] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Pairs named beforehand against all others.
+
+    Attributes
+    ----------
+    n_inside, n_outside : int
+        Pairs that count.
+    inside, outside : float
+        Mean Jaccard indices; NaN where there is no pair.
+    expected : float
+        Mean of inside minus outside under the null.
+    p : float
+        How often the null reaches inside minus outside; NaN where either is empty.
+    """
+
+    n_inside: int
+    n_outside: int
+    inside: float
+    outside: float
+    expected: float
+    p: float
 
 
 def jaccard(first: Bools, second: Bools | None = None) -> Floats:
@@ -71,7 +100,9 @@ def jaccard(first: Bools, second: Bools | None = None) -> Floats:
     return np.asarray(shared / np.maximum(union, 1))
 
 
-def sharing(first: Bools, second: Bools | None, null: Iterable[Bools]) -> Sharing:
+def sharing(
+    first: Bools, second: Bools | None, null: Iterable[Bools], contrasts: Mapping[str, Bools] | None = None
+) -> Sharing:
     """Return what classes share and how that compares with a null.
 
     Parameters
@@ -82,21 +113,42 @@ def sharing(first: Bools, second: Bools | None, null: Iterable[Bools]) -> Sharin
     null : iterable of array of bool (class, neuron)
         Tables in the place of ``second`` (of ``first`` where there is none): :func:`curveball`, or the selections of
         permuted labels.
+    contrasts : mapping of str to array of bool (class of first, class of second)
+        Pairs that are named beforehand.
     """
     other = first if second is None else second
     shared, union = _counts(first, other)
     found = shared / np.maximum(union, 1)
+    tested = np.logical_and.outer(first.any(axis=1), other.any(axis=1))
+    if second is None:
+        tested &= ~np.eye(len(found), dtype=np.bool_)
+    counted = np.triu(tested) if second is None else tested
+    asked = {name: (counted & mask, counted & ~mask) for name, mask in (contrasts or {}).items()}
+    differences: dict[str, list[float]] = {name: [] for name in asked}
     more, less, total, n = np.zeros(found.shape), np.zeros(found.shape), np.zeros(found.shape), 0
     for table in null:
         drawn = jaccard(table) if second is None else jaccard(first, table)
         more, less, total, n = more + (drawn >= found), less + (drawn <= found), total + drawn, n + 1
+        for name, (inside, outside) in asked.items():
+            differences[name].append(_mean(drawn, inside) - _mean(drawn, outside))
     if n == 0:
         raise EmptyDataError("sharing needs at least one table of the null")
-    tested = np.logical_and.outer(first.any(axis=1), other.any(axis=1))
-    if second is None:
-        tested &= ~np.eye(len(found), dtype=np.bool_)
     p = [np.where(tested, (one + 1) / (n + 1), np.nan) for one in (more, less)]
-    return Sharing(shared, union, found, total / n, *p)
+    answers = {name: _contrast(found, *asked[name], np.array(differences[name])) for name in asked}
+    return Sharing(shared, union, found, total / n, p[0], p[1], answers)
+
+
+def _mean(values: Floats, where: Bools) -> float:
+    return float(values[where].mean()) if where.any() else float("nan")
+
+
+def _contrast(found: Floats, inside: Bools, outside: Bools, null: Floats) -> Contrast:
+    high, low = _mean(found, inside), _mean(found, outside)
+    p = (1 + int((null >= high - low - 1e-12).sum())) / (1 + len(null))
+    known = bool(inside.any() and outside.any())
+    return Contrast(
+        int(inside.sum()), int(outside.sum()), high, low, float(null.mean()), p if known else float("nan")
+    )
 
 
 def curveball(assigned: Bools, layer_of: NDArray[np.int64], n: int, seed: int) -> Iterator[Bools]:

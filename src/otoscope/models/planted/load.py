@@ -28,6 +28,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "distractors": int,
     "projections": int,
     "noise_scale_db": float,
+    "floor": float,
 }
 
 
@@ -72,18 +73,21 @@ def build(options: PlantedOptions | None = None) -> AudioModel:
     2
     """
     options = options or PlantedOptions()
-    model = assemble(plan(options), seed=options.seed, noise_scale_db=options.noise_scale_db)
+    neurons = plan(options)
+    model = assemble(neurons, seed=options.seed, noise_scale_db=options.noise_scale_db, floor=options.floor)
     model.config["options"] = asdict(options)
     return model
 
 
-def assemble(neurons: Sequence[PlantedNeuron], *, seed: int = 0, noise_scale_db: float = 1.0) -> AudioModel:
+def assemble(
+    neurons: Sequence[PlantedNeuron], *, seed: int = 0, noise_scale_db: float = 1.0, floor: float = 1.0
+) -> AudioModel:
     """Return a network whose neurons are exactly ``neurons``, in that order."""
     if not neurons:
         raise InputError("a planted network needs at least one neuron")
     return AudioModel(
         TwoSpectrograms(),
-        PlantedNet(neurons, seed, noise_scale_db),
+        PlantedNet(neurons, seed, noise_scale_db, floor),
         sample_rate=SAMPLE_RATE,
         clip_length=ClipLength(None),
         spec="planted:",

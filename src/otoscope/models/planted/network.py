@@ -5,9 +5,10 @@ strength s, a neuron's drive is
 
     d(clip, frame) = s z(clip, frame) + sqrt(1 - s^2) (n_c(clip) + n_t(clip, frame) / 2)
 
-and its activation relu(1 + d), or d itself for a signed neuron. z has unit variance over clip means of synthetic
-sounds, n_c too, and n_t averages out over a clip: mean-pooled drives correlate by about s with the rule. A noise
-distractor maps its noise to the quantiles of a rule's distribution, so that nothing but the sound tells them apart.
+and its activation relu(1 + d) (``floor`` in the place of 1), or d itself for a signed neuron. z has unit variance over
+clip means of synthetic sounds, n_c too, and n_t averages out over a clip: mean-pooled drives correlate by about s with
+the rule. A noise distractor maps its noise to the quantiles of a rule's distribution, so that nothing but the sound
+tells them apart.
 """
 
 from __future__ import annotations
@@ -43,8 +44,11 @@ class PlantedNeurons(nn.Module):
         Draws noise and projections.
     noise_scale_db : float
         See :class:`~otoscope.models.planted.plan.PlantedOptions`.
+    floor : float
+        Likewise.
     """
 
+    floor: Tensor
     by_rule: Tensor
     by_product: Tensor
     by_band: Tensor
@@ -55,8 +59,11 @@ class PlantedNeurons(nn.Module):
     matched: Tensor
     quantiles: Tensor
 
-    def __init__(self, neurons: Sequence[PlantedNeuron], seed: int, noise_scale_db: float) -> None:
+    def __init__(
+        self, neurons: Sequence[PlantedNeuron], seed: int, noise_scale_db: float, floor: float = 1.0
+    ) -> None:
         super().__init__()
+        self.register_buffer("floor", torch.tensor(floor), persistent=floor != 1.0)
         rng = np.random.default_rng([seed, 2])
         weights = _weights(neurons, rng)
         for name, value in weights.items():
@@ -90,7 +97,7 @@ class PlantedNeurons(nn.Module):
         if self.matched.numel():
             as_rule = self._as_rule(constant[:, self.matched]) + _COURSE * course[:, self.matched]
             drive = drive.index_copy(1, self.matched, as_rule)
-        activation: Tensor = torch.where(self.signed[:, None], drive, torch.relu(1.0 + drive))
+        activation: Tensor = torch.where(self.signed[:, None], drive, torch.relu(self.floor + drive))
         return activation
 
     def _as_rule(self, noise: Tensor) -> Tensor:
@@ -108,10 +115,12 @@ class PlantedNet(nn.Module):
     Layer ``neurons`` holds the activations over time, layer ``neurons.rule`` the same neurons' z without noise.
     """
 
-    def __init__(self, neurons: Sequence[PlantedNeuron], seed: int, noise_scale_db: float) -> None:
+    def __init__(
+        self, neurons: Sequence[PlantedNeuron], seed: int, noise_scale_db: float, floor: float = 1.0
+    ) -> None:
         super().__init__()
         self.bank = RuleBank()
-        self.neurons = PlantedNeurons(neurons, seed, noise_scale_db)
+        self.neurons = PlantedNeurons(neurons, seed, noise_scale_db, floor)
 
     def forward(self, fine: Tensor, quick: Tensor) -> Tensor:
         """Return the neurons' activation averaged over frames."""

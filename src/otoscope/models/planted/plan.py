@@ -101,6 +101,9 @@ class PlantedOptions:
         Random projections of the band levels.
     noise_scale_db : float
         How far apart in decibels two clips' mean spectra must be to get unrelated noise.
+    floor : float
+        Activation of an unsigned neuron without drive: relu(floor + drive). At 1 it is above zero nearly always, at -1
+        only where its rule applies more than it does on average: what counts of positive positions need.
     """
 
     seed: int = 0
@@ -110,6 +113,7 @@ class PlantedOptions:
     distractors: int = 24
     projections: int = 8
     noise_scale_db: float = 1.0
+    floor: float = 1.0
 
     def __post_init__(self) -> None:
         for rule in self.rules:
