@@ -23,6 +23,8 @@ BENCHMARKS = {
     "recording": "benchmarks.recording",
     "memory": "benchmarks.memory",
     "selection": "benchmarks.selection",
+    "cluster": "benchmarks.cluster",
+    "large": "benchmarks.large",
 }
 
 #: what is aimed at: (benchmark, figure path) -> (comparison, value)
@@ -35,6 +37,9 @@ AIMS: dict[tuple[str, str], tuple[str, float]] = {
     ("recording", "ast_base_declared.ratio"): (">=", 0.95),
     ("recording", "cnn_every_leaf.ratio"): (">=", 0.6),
     ("memory", "growth"): ("<=", 0.05),
+    ("cluster", "ray_over_local"): ("<=", 1.05),
+    ("cluster", "two_over_one"): (">=", 1.8),
+    ("cluster", "driver_growth"): ("<=", 0.05),
 }
 
 
