@@ -20,8 +20,22 @@ from otoscope.arrays import to_tensor
 from otoscope.describe.prior import Prior
 from otoscope.errors import EmptyDataError, InputError
 
-DEFAULT_BLOCK = 4096
-"""Neurons scored at a time."""
+MOST_NEURONS, MOST_VALUES = 4096, 2**26
+"""Neurons, and activations of theirs over all clips, that are scored at a time where nothing else is asked."""
+
+
+def default_block(n_clips: int) -> int:
+    """Return how many neurons are scored at a time: fewer where there are many clips, so that memory stays bounded.
+
+    A power of two, so that blocks fall together with the columns of a chunk on the disk.
+
+    Examples
+    --------
+    >>> default_block(400), default_block(200_000)
+    (4096, 256)
+    """
+    fitting = max(1, MOST_VALUES // max(n_clips, 1))
+    return min(MOST_NEURONS, 1 << (fitting.bit_length() - 1))
 
 
 class Scorer(Protocol):
@@ -93,7 +107,9 @@ def usable(activations: Any, affinities: Any, block: int | None) -> tuple[Layer,
     _validate(activations, bound, block)
     dtype = _precision(activations, bound)
     good = _finite_rows(bound, "affinities")
-    layer = Layer(activations, torch.arange(len(bound), device=bound.device), block or DEFAULT_BLOCK, dtype)
+    layer = Layer(
+        activations, torch.arange(len(bound), device=bound.device), block or default_block(len(bound)), dtype
+    )
     for neurons in layer.blocks():
         good = good & _finite_rows(_columns(activations, neurons), "activations").to(good.device)
     rows = torch.nonzero(good).flatten()
