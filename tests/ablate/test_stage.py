@@ -104,7 +104,7 @@ def test_related_classes_are_fixed_by_a_table(run: Run, model, clips, tmp_path: 
 def test_marker_and_notes(run: Run, model, clips) -> None:
     name = ablate(run, model, clips, config())
     marker = read_stage(run, f"ablate-{name}")
-    assert all((run.root / one).is_file() for one in marker["outputs"]) and len(marker["outputs"]) == 8
+    assert all((run.root / one).is_file() for one in marker["outputs"]) and len(marker["outputs"]) == 10
     notes = marker["notes"]
     assert notes["held_out"] and notes["group_declared"] and notes["clips"] == 12 and notes["accuracy"] == 1
     assert notes["sets_heard"] == 1 + 3 + 3 * 19 + 3 and notes["sets_share_a_pass"] is True

@@ -16,6 +16,7 @@ STRATEGIES: dict[str, str] = {
     "open": "otoscope.ablate.open_sets:choose",
     "ocp": "otoscope.ablate.open_sets:choose",
     "table": "otoscope.ablate.table_sets:choose",
+    "selection": "otoscope.ablate.selected_sets:choose",
     "random": "otoscope.ablate.random_sets:choose",
 }
 """How neurons are chosen -> function ``(Request) -> tuple of NeuronSet``."""
@@ -31,5 +32,6 @@ INTERVENTIONS: dict[str, str] = {
 PRESETS: dict[str, str] = {
     "default": "otoscope.ablate.presets:default",
     "and-2024": "otoscope.ablate.presets:and_2024",
+    "aape-2026": "otoscope.ablate.presets:aape_2026",
 }
 """Protocol -> function that returns its :class:`~otoscope.ablate.config.AblateConfig`."""

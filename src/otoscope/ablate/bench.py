@@ -20,6 +20,9 @@ from otoscope.ablate.lesion import Lesion
 from otoscope.ablate.outcome import Labelled, match_classes
 from otoscope.ablate.outgoing import outgoing_norms
 from otoscope.ablate.places import Place, ablatable, places_of
+from otoscope.ablate.probe.folder import Probe
+from otoscope.ablate.probe.folder import load as load_probe
+from otoscope.ablate.probe.reading import Reader, judged_by, reader
 from otoscope.ablate.reference import donors, neuron_means, some_windows
 from otoscope.ablate.sets import Request, key
 from otoscope.data import reopen
@@ -34,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 REFERENCE_WINDOWS, DONOR_WINDOWS = 16, 64
 """Windows on which importance is measured, and from which activations are borrowed."""
+LAST = "last"
+"""Stands for the probe of the run that was asked for last."""
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -53,6 +58,8 @@ class Bench:
     labelled : Labelled
     evaluated, reference : array of int64 (clip,)
         Rows.
+    saved : Probe or None
+        What judges in the place of the network's head.
     """
 
     run: Run
@@ -62,6 +69,7 @@ class Bench:
     labelled: Labelled
     evaluated: Rows
     reference: Rows
+    saved: Probe | None = None
 
     @property
     def n_neurons(self) -> int:
@@ -128,13 +136,35 @@ def bench_of(run: Run, model: AudioModel, clips: Clips | None, config: AblateCon
             f"the {len(clips)} clips of {clips.spec} are not those of {run.root} ({recorded.height} clips): give the "
             "same data, in whole; folds and split of the config choose among them"
         )
-    labelled = _labelled(model, clips, config)
+    saved = _saved(run, model, config)
+    labelled = _labelled(model, clips, config) if saved is None else _labelled_by(saved, clips, config)
     usable = run.usable_rows()
     usable = usable[labelled.targets[usable] >= 0]
-    evaluated = _evaluated(clips, usable, config)
+    evaluated = _evaluated(clips, usable, config, saved)
     reference = np.setdiff1d(run.usable_rows(), evaluated)
     places = places_of(model, run, config.layers)
-    return Bench(run, model, clips, places, labelled, evaluated, reference if len(reference) else evaluated)
+    reference = reference if len(reference) else evaluated
+    return Bench(run, model, clips, places, labelled, evaluated, reference, saved)
+
+
+def _saved(run: Run, model: AudioModel, config: AblateConfig) -> Probe | None:
+    if config.saved_probe is None:
+        return None
+    return load_probe(run, None if config.saved_probe == LAST else config.saved_probe, model)
+
+
+def _labelled_by(saved: Probe, clips: Clips, config: AblateConfig) -> Labelled:
+    """Return the classes of a saved probe; clips of others are unlabelled."""
+    name = saved.manifest["label_set"]
+    if saved.manifest["several"]:
+        raise InputError(f"{saved.folder} gives clips several labels: ablation is judged on one a clip")
+    if config.label_set not in (None, name):
+        raise InputError(f"{saved.folder} reads {name!r}, not {config.label_set!r}")
+    labels, targets = clips.label_set(name), clips.targets(name)
+    known = {one: at for at, one in enumerate(saved.classes)}
+    number = np.array([known.get(one, -1) for one in labels.classes] + [-1], dtype=np.int64)
+    groups = clips.table["group"].to_numpy()
+    return Labelled(saved.classes, np.arange(len(saved.classes)), number[targets], groups)
 
 
 def _labelled(model: AudioModel, clips: Clips, config: AblateConfig) -> Labelled:
@@ -149,8 +179,12 @@ def _labelled(model: AudioModel, clips: Clips, config: AblateConfig) -> Labelled
     return Labelled(labels.classes, logit, np.asarray(targets, dtype=np.int64), groups)
 
 
-def _evaluated(clips: Clips, usable: Rows, config: AblateConfig) -> Rows:
-    if config.folds is None and config.split is None:
+def _evaluated(clips: Clips, usable: Rows, config: AblateConfig, saved: Probe | None) -> Rows:
+    named = config.folds is not None or config.split is not None
+    ids = clips.table["id"]
+    if saved is not None and not named:
+        chosen = np.intersect1d(usable, np.flatnonzero(ids.is_in(saved.part("test")).to_numpy()))
+    elif not named:
         logger.warning("ablation is judged on all clips, those that the network was trained on included")
         chosen = usable
     else:
@@ -158,6 +192,11 @@ def _evaluated(clips: Clips, usable: Rows, config: AblateConfig) -> Rows:
             clips.table, folds=config.folds, split=config.split, limit=None, seed=None, spec=clips.spec
         )
         chosen = usable if asked is None else np.intersect1d(usable, asked)
+    if saved is not None and (learnt := ids[chosen].is_in(saved.part("train") + saved.part("valid")).sum()):
+        raise InputError(
+            f"{learnt} of the {len(chosen)} clips to judge on are clips that {saved.folder.name} was trained on: name "
+            "its held-out folds or split, or none (its test clips)"
+        )
     if not len(chosen):
         raise EmptyDataError(f"no labelled clip of {clips.spec} is left to judge the ablation on")
     return chosen
@@ -177,8 +216,16 @@ def importance(bench: Bench, config: AblateConfig) -> Floats | None:
     return np.asarray(rms * norms.numpy(), dtype=np.float64)
 
 
-def lesion_of(bench: Bench, config: AblateConfig) -> Lesion:
-    """Return what runs the network with neurons ablated as the config says."""
+def lesion_of(bench: Bench, config: AblateConfig, answer: Reader | None = None) -> Lesion:
+    """Return what runs the network with neurons ablated as the config says.
+
+    Parameters
+    ----------
+    bench : Bench
+    config : AblateConfig
+    answer : callable, optional
+        What is answered; the saved probe's logits, or the network's own, where not given.
+    """
     how = intervention(config.intervention)
     means: torch.Tensor | None = None
     lend = None
@@ -198,7 +245,18 @@ def lesion_of(bench: Bench, config: AblateConfig) -> Lesion:
         donors=lend,
         sets_at_once=config.sets_at_once,
         precision=config.precision,
+        answer=answer_of(bench) if answer is None else answer,
     )
+
+
+def reader_of(bench: Bench) -> Reader:
+    """Return what the saved probe reads of the network."""
+    return reader(bench.model, bench.run, bench.saved.layer if bench.saved is not None else None)
+
+
+def answer_of(bench: Bench) -> Reader | None:
+    """Return what answers in the place of the network's head; None: the head."""
+    return None if bench.saved is None else judged_by(reader_of(bench), bench.saved.fits[0])
 
 
 def means_of(bench: Bench, config: AblateConfig) -> torch.Tensor:

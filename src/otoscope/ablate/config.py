@@ -27,7 +27,21 @@ class AblateConfig(StageConfig):
     concepts : tuple of str
         Concepts to ablate; empty: every class.
     label_set : str or None
-        Labels of the clips; None: the primary ones.
+        Labels of the clips; None: the primary ones, or those of the saved probe.
+    saved_probe : str or None
+        A probe of the run (the beginning of its name; ``last``), or a probe's folder, that judges in the place of the
+        network's own head; judged are its test clips unless folds or split are named.
+    refit : bool
+        With a saved probe: also train it again on the ablated network's embeddings of its own training clips.
+    task : str or None
+        ``selection``: the task whose neurons are taken; None: the label set that is judged.
+    selected_in : str or None
+        ``selection``: another run of the same network that holds the selection, made on clips that judge nothing.
+    shared : {"intersection", "exact"}
+        ``selection``: what neurons of ``A & B`` are: those of both classes, or those whose classes are exactly these.
+    neighbour : bool
+        Beside the random draws also ablate the next neuron (index + 1 in its layer) of each one, as EVAR's published
+        control does.
     top_n : int
         ``db``, ``tab``, ``icl``: a neuron belongs to the concepts among its best so many.
     poles : {"high", "both"}
@@ -95,6 +109,12 @@ class AblateConfig(StageConfig):
     descriptions: str | None = None
     concepts: tuple[str, ...] = ()
     label_set: str | None = None
+    saved_probe: str | None = None
+    refit: bool = True
+    task: str | None = None
+    selected_in: str | None = None
+    shared: Literal["intersection", "exact"] = "intersection"
+    neighbour: bool = False
     top_n: int = Field(3, ge=1)
     poles: Literal["high", "both"] = "high"
     max_q: float | None = Field(None, gt=0, le=1)

@@ -19,6 +19,7 @@ whose scale differs between networks; we give probability and accuracy, too.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,13 +99,14 @@ def _ratio(sums: Floats, counts: Floats) -> NDArray[np.float64]:
     return found
 
 
-def effect(change: Floats, target: int) -> Effect:
+def effect(change: Floats, target: int | Sequence[int]) -> Effect:
     """Return dA and dR of a concept whose class is ``target``.
 
     Parameters
     ----------
     change : array (..., class)
-    target : int
+    target : int or sequence of int
+        Several classes: dA is the mean over them.
 
     Examples
     --------
@@ -112,11 +114,12 @@ def effect(change: Floats, target: int) -> Effect:
     >>> float(found.ablated), float(found.rest), float(found.selectivity)
     (-3.0, -0.5, 2.5)
     """
-    others = np.arange(change.shape[-1]) != target
+    own = np.isin(np.arange(change.shape[-1]), target)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no other class has clips: NaN is the answer
-        rest = np.nanmean(change[..., others], axis=-1)
-    return Effect(np.asarray(change[..., target]), np.asarray(rest))
+        warnings.simplefilter("ignore", RuntimeWarning)  # no such class has clips: NaN is the answer
+        rest = np.nanmean(change[..., ~own], axis=-1)
+        ablated = np.nanmean(change[..., own], axis=-1)
+    return Effect(np.asarray(ablated), np.asarray(rest))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,9 @@ class Lesion:
         Sets a forward pass.
     precision : str
         ``float32``, or the type of an autocast.
+    answer : callable, optional
+        Features to ``(clip, value)``: what is answered in the place of the network's logits, such as the logits of a
+        probe; it must run the network's modules.
     """
 
     def __init__(
@@ -73,8 +76,10 @@ class Lesion:
         donors: Donors | None = None,
         sets_at_once: int = 16,
         precision: str = "float32",
+        answer: Callable[..., Tensor] | None = None,
     ) -> None:
-        self._model, self.places, self._how = model, tuple(places), how
+        self._answer: Callable[..., Tensor] = model.net if answer is None else answer
+        self.places, self._how = tuple(places), how
         self._gain, self._means, self._donors = gain, means, donors
         self._sets_at_once, self._precision = sets_at_once, precision
         self._modules, self._device = modules_of(model), device_of(model)
@@ -175,7 +180,7 @@ class Lesion:
     def _forward(self, features: Sequence[Tensor | None]) -> Tensor:
         try:
             with torch.inference_mode(), eager(), self._autocast():
-                logits: Tensor = self._model.net(*features)
+                logits = self._answer(*features)
         except _FORWARD_ERRORS as error:
             if isinstance(error, HookError):
                 raise

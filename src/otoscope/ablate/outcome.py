@@ -61,12 +61,18 @@ class Outcome:
     groups : array (clip,)
     rows : array of int64 (clip,)
         Row of each clip in the run.
+    named : array of int16 (set, clip)
+        Which class each clip is named, -1 for an output that is none of them.
+    mass : array of float64 (some set, class, class)
+        Sum over the clips of each true class of the probabilities of each class, for the first sets only.
     """
 
     values: NDArray[np.float32]
     targets: Integers
     groups: NDArray[Any]
     rows: Integers
+    named: NDArray[np.int16]
+    mass: NDArray[np.float64]
 
     def measure(self, name: str) -> Floats:
         """Return one measure, ``(set, clip)``."""
@@ -74,7 +80,7 @@ class Outcome:
         return found
 
 
-def hear(lesion: Lesion, hearing: Hearing, masks: Tensor, labelled: Labelled) -> Outcome:
+def hear(lesion: Lesion, hearing: Hearing, masks: Tensor, labelled: Labelled, *, n_whole: int = 1) -> Outcome:
     """Return what each set does to each clip of ``hearing``.
 
     Parameters
@@ -84,6 +90,8 @@ def hear(lesion: Lesion, hearing: Hearing, masks: Tensor, labelled: Labelled) ->
     masks : Tensor of bool (set, neuron)
         The first must be empty: the network as it is.
     labelled : Labelled
+    n_whole : int
+        For how many of the first sets the probabilities of all classes are kept.
 
     Raises
     ------
@@ -92,7 +100,9 @@ def hear(lesion: Lesion, hearing: Hearing, masks: Tensor, labelled: Labelled) ->
     """
     if bool(masks[0].any()):
         raise InputError("the first set must be empty: it is what the others are compared with")
-    rows, found = [], []
+    rows, found, named = [], [], []
+    n_classes = len(labelled.classes)
+    mass = np.zeros((min(n_whole, len(masks)), n_classes, n_classes))
     windows = groupby(hearing, key=lambda window: window.row)
     for row, own in track(windows, len(hearing), "ablating"):
         total, seconds = torch.zeros(()), 0.0
@@ -100,9 +110,20 @@ def hear(lesion: Lesion, hearing: Hearing, masks: Tensor, labelled: Labelled) ->
             total = total + window.seconds * lesion.logits(window, masks)
             seconds += window.seconds
         rows.append(row)
-        found.append(of_own_class(total / seconds, labelled, int(labelled.targets[row])))
+        logits, target = total / seconds, int(labelled.targets[row])
+        found.append(of_own_class(logits, labelled, target))
+        named.append(_named(logits, labelled))
+        mass[:, target] += torch.softmax(logits[: len(mass)].double(), dim=1)[:, labelled.logit].numpy()
     kept = np.array(rows, dtype=np.int64)
-    return Outcome(np.stack(found, axis=2), labelled.targets[kept], labelled.groups[kept], kept)
+    values, names = np.stack(found, axis=2), np.stack(named, axis=1)
+    return Outcome(values, labelled.targets[kept], labelled.groups[kept], kept, names, mass)
+
+
+def _named(logits: Tensor, labelled: Labelled) -> NDArray[np.int16]:
+    """Return which class each set names, ``(set,)``."""
+    class_of = np.full(logits.shape[1], -1, dtype=np.int16)
+    class_of[labelled.logit] = np.arange(len(labelled.logit))
+    return np.asarray(class_of[logits.argmax(dim=1).numpy()])
 
 
 def of_own_class(logits: Tensor, labelled: Labelled, target: int) -> NDArray[np.float32]:

@@ -13,9 +13,16 @@
     curves over the share pruned; its other strategies run in order and are unharmed). *Not kept*: its ``random``
     strategy prunes the baseline, too, so that its change is 0 by construction; matched controls, intervals and
     p-values are added. On a network of fewer than 3,000 neurons set ``random_neurons`` (3,000 were 5.4 % of AST's).
+``aape-2026``
+    AAPE's deactivation: neurons of a selection set to zero, judged on a saved linear probe's test clips; a pair of
+    classes (``concepts="jazz & classical"``) means the neurons whose classes are *exactly* these two, the reading that
+    the published numbers of neurons fit (``shared="intersection"`` for the plain one). Its "random" control, the next
+    neuron of each (index + 1 in the same layer), stands in the column ``neighbour_change``. *Added*: matched random
+    sets, intervals by group, paired tests. Attenuate by ``intervention="gain"``, ``gain=0.5``; amplify by ``gain=2``.
 
 Reference: T.-Y. Wu, Y.-X. Lin, T.-W. Weng, "AND: Audio Network Dissection for Interpreting Deep Acoustic Models",
-ICML 2024, section 4.3, Table 4, and its release.
+ICML 2024, section 4.3, Table 4, and its release; T. Kawamura, D. Niizumi, N. Ono, arXiv 2602.15307, section IV, and
+EVAR's configurations for it.
 """
 
 from __future__ import annotations
@@ -55,4 +62,18 @@ def and_2024() -> AblateConfig:
         random_seed=20,
         intervention="zero",
         folds="1",
+    )
+
+
+def aape_2026() -> AblateConfig:
+    """Return deactivation of class-selective neurons as AAPE publishes it."""
+    return AblateConfig(
+        strategy="selection",
+        intervention="zero",
+        saved_probe="last",
+        shared="exact",
+        neighbour=True,
+        curve_points=0,
+        related=None,
+        refit=True,
     )

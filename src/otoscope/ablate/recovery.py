@@ -57,7 +57,7 @@ def recovered(
     found, start = [], 1 + len(plan.sets)
     for at, one in enumerate(plan.sets):
         stop = start + min(config.probe_random, len(plan.drawn[at]))
-        own = None if one.target is None else targets == one.target
+        own = np.isin(targets, one.targets) if one.targets else None
         found.append(
             {"concept": one.concept} | _row(right[0], right[1 + at], right[start:stop], own, weights)
         )

@@ -25,6 +25,9 @@ from otoscope.store.run import Run
 READS_DESCRIPTIONS = ("db", "tab", "icl", "open", "ocp")
 """Strategies that read a table of descriptions."""
 
+JOINT = "&"
+"""Between the classes whose shared neurons are meant: ``jazz & classical``."""
+
 Bools = NDArray[np.bool_]
 
 
@@ -35,8 +38,9 @@ class NeuronSet:
     Attributes
     ----------
     concept : str
-    target : int or None
-        Index of the class, None where the concept is none.
+    targets : tuple of int
+        Indices of the classes that it stands for: one, several for neurons that classes share, none for a concept that
+        is no class.
     neurons : array of int64 (chosen,)
         Numbers in the run, best first.
     scores : array of float64 (chosen,)
@@ -44,9 +48,14 @@ class NeuronSet:
     """
 
     concept: str
-    target: int | None
+    targets: tuple[int, ...]
     neurons: NDArray[np.int64]
     scores: NDArray[np.float64]
+
+    @property
+    def target(self) -> int | None:
+        """The one class that it stands for; None for none or several."""
+        return self.targets[0] if len(self.targets) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -71,10 +80,12 @@ class Request:
     concepts: tuple[str, ...]
     ablatable: Bools
 
-    def target(self, concept: str) -> int | None:
-        """Return the index of the class with the same words as ``concept``, None where there is none."""
+    def targets(self, concept: str) -> tuple[int, ...]:
+        """Return the index of the class with the same words, or those of all classes that ``A & B`` names."""
         spoken = [key(one) for one in self.classes]
-        return spoken.index(key(concept)) if key(concept) in spoken else None
+        parts = [concept] if key(concept) in spoken else concept.split(JOINT)
+        found = [spoken.index(key(one)) for one in parts if key(one) in spoken]
+        return tuple(dict.fromkeys(found)) if len(found) == len(parts) else ()
 
     def table(self) -> tuple[str, pl.DataFrame]:
         """Return the name and rows of the table of descriptions, those that the config leaves in.
@@ -101,7 +112,7 @@ class Request:
         found, values = found[order], values[order]
         first = np.sort(np.unique(found, return_index=True)[1])
         kept = first[self.ablatable[found[first]]][: self.config.max_neurons]
-        return NeuronSet(concept, self.target(concept), found[kept], values[kept])
+        return NeuronSet(concept, self.targets(concept), found[kept], values[kept])
 
 
 def choose(request: Request) -> tuple[NeuronSet, ...]:

@@ -17,14 +17,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from otoscope.ablate import matched, tables
+from otoscope.ablate import by_class, matched, tables
 from otoscope.ablate import related as relations
-from otoscope.ablate.bench import Bench, bench_of, importance, lesion_of, same_weights
+from otoscope.ablate.bench import LAST, Bench, bench_of, importance, lesion_of, same_weights
 from otoscope.ablate.config import AblateConfig
+from otoscope.ablate.matrix import matrix
 from otoscope.ablate.outcome import hear
 from otoscope.ablate.places import Place, places_of
 from otoscope.ablate.plan import Plan, plan
+from otoscope.ablate.probe import folder as probes
 from otoscope.ablate.recovery import recovered
+from otoscope.ablate.refit import refitted
+from otoscope.ablate.selected_sets import path_of
 from otoscope.ablate.sets import READS_DESCRIPTIONS, choose, table_name
 from otoscope.data import clips_of
 from otoscope.data.clips import Clips
@@ -81,6 +85,7 @@ def ablate(
         "record": (runs.read_stage(run, "record") or {}).get("hash"),
         "model": same_weights(run, model),
         "sets": _source_hash(run, config),
+        **_probe_hash(run, config),
     }
     name = f"{config.strategy_name}-{runs.hash8([VERSION, config.identity(), inputs])}"
     stage = f"{STAGE}-{name}"
@@ -117,12 +122,22 @@ def tables_of(run: Run, name: str | None = None) -> dict[str, pl.DataFrame]:
     return {one.stem: files.read(one) for one in sorted(folder.glob("*.parquet"))}
 
 
+def _probe_hash(run: Run, config: AblateConfig) -> dict[str, str]:
+    """Return the hash of the saved probe that judges; nothing where the network's own head does."""
+    if config.saved_probe is None:
+        return {}
+    saved = probes.load(run, None if config.saved_probe == LAST else config.saved_probe)
+    return {"probe": sha256_file(saved.folder / probes.WEIGHTS)}
+
+
 def _source_hash(run: Run, config: AblateConfig) -> str | None:
     """Return the hash of the table that the sets come from, None where they come from none."""
     if config.strategy_name == "table":
         path = config.strategy.partition(":")[2]
         found = [one for one in (run.root / path, Path(path).expanduser()) if path and one.is_file()]
         return sha256_file(found[0]) if found else None
+    if config.strategy_name == "selection":
+        return sha256_file(path_of(run, config.strategy.partition(":")[2], config.selected_in))
     if config.strategy_name not in READS_DESCRIPTIONS and config.descriptions is None:
         return None
     name, _ = run.table("descriptions", table_name(run, config))
@@ -136,18 +151,22 @@ def _ablated(bench: Bench, config: AblateConfig) -> tuple[dict[str, pl.DataFrame
     planned, balance = _planned(bench, config)
     lesion = lesion_of(bench, config)
     hearing = bench.hearing(config)
-    outcome = hear(lesion, hearing, planned.masks(), bench.labelled)
+    outcome = hear(lesion, hearing, planned.masks(), bench.labelled, n_whole=1 + len(planned.sets))
     judged = tables.judge(planned, outcome, bench.labelled, config, related)
     written = {
         "summary": tables.summary(judged),
         "effects": tables.effects(judged),
-        "classes": tables.classes(judged),
+        "classes": by_class.classes(judged),
+        "confusion": by_class.confusion(judged),
+        "matrix": matrix(judged),
         "random": tables.random(judged),
         "curve": tables.curve(judged),
         "related": tables.related(judged),
         "sets": tables.sets(planned, bench.run),
     }
-    if config.probe:
+    if bench.saved is not None and config.refit:
+        written["refit"] = refitted(bench, planned, config)
+    elif config.probe:
         place = _probe_place(bench, config)
         written["probe"] = recovered(lesion, hearing, planned, bench.labelled, place, config)
     notes = {
@@ -156,7 +175,9 @@ def _ablated(bench: Bench, config: AblateConfig) -> tuple[dict[str, pl.DataFrame
         "clips": len(outcome.rows),
         "groups": len(np.unique(outcome.groups)),
         "group_declared": bench.clips.group_declared,
-        "held_out": config.folds is not None or config.split is not None,
+        "held_out": bench.saved is not None or config.folds is not None or config.split is not None,
+        "judge": "network" if bench.saved is None else bench.saved.folder.name,
+        "matrix": written["matrix"].to_dicts(),
         "failures": [asdict(one) for one in hearing.failures.values()],
         "layers": [one.layer.name for one in bench.places],
         "sets_heard": len(planned.masks()),
@@ -174,7 +195,7 @@ def _planned(bench: Bench, config: AblateConfig) -> tuple[Plan, list[dict[str, A
     rate = neurons["share_positive"].fill_null(0).fill_nan(0).to_numpy()
     weight = importance(bench, config) if config.n_random else None
     stratum = matched.strata(bench.places, rate, weight, config.stratum)
-    planned = plan(sets, stratum, config)
+    planned = plan(sets, stratum, config, bench.places)
     balance = []
     for one, drawn in zip(planned.sets, planned.drawn, strict=True):
         off = {"concept": one.concept, "rate": matched.imbalance(one.neurons, drawn, rate)}

@@ -2,7 +2,9 @@
 
 ``summary``   one row a measure: the published table's columns, with intervals and p
 ``effects``   one row a concept and measure: dA, dR, selectivity beside matched random sets
-``classes``   one row a concept, class and measure: the change of each class, and whether it is related
+``classes``   one row a concept, class and measure, see :mod:`otoscope.ablate.by_class`
+``confusion`` one row a concept, true class and named class, see there
+``matrix``    one row a measure: the diagonal of classes ablated x classes tested, see :mod:`otoscope.ablate.matrix`
 ``random``    one row a concept, draw and measure
 ``curve``     one row a concept, number of neurons and measure
 ``related``   one row a concept and measure: related minus unrelated classes
@@ -25,6 +27,7 @@ from otoscope.ablate.config import MEASURES, AblateConfig
 from otoscope.ablate.effects import Changes, Effect, changes, effect, interval
 from otoscope.ablate.outcome import Labelled, Outcome
 from otoscope.ablate.plan import Plan
+from otoscope.ablate.sets import JOINT
 from otoscope.metrics.multiple_testing import benjamini_hochberg
 from otoscope.metrics.permutation import permutation_p
 from otoscope.store.run import Run
@@ -43,6 +46,8 @@ class Judged:
     config : AblateConfig
     changes : dict of str to Changes
         By measure.
+    outcome : Outcome
+        What each set did to each clip.
     related : array of bool (class, class) or None
     """
 
@@ -50,6 +55,7 @@ class Judged:
     labelled: Labelled
     config: AblateConfig
     changes: dict[str, Changes]
+    outcome: Outcome
     related: Bools | None
 
 
@@ -69,7 +75,7 @@ def judge(
         )
         for name in MEASURES
     }
-    return Judged(plan, labelled, config, found, related)
+    return Judged(plan, labelled, config, found, outcome, related)
 
 
 def effects(judged: Judged) -> pl.DataFrame:
@@ -90,23 +96,23 @@ def _effect_rows(judged: Judged) -> Iterator[dict[str, Any]]:
         for place, one in enumerate(judged.plan.sets):
             row: dict[str, Any] = {
                 "concept": one.concept,
-                "target": None if one.target is None else judged.labelled.classes[one.target],
+                "target": f" {JOINT} ".join(judged.labelled.classes[at] for at in one.targets) or None,
                 "measure": name,
                 "n_neurons": len(one.neurons),
             }
-            yield row | _effect_of(judged, measured, place, one.target)
+            yield row | _effect_of(judged, measured, place, one.targets)
 
 
-def _effect_of(judged: Judged, measured: Changes, place: int, target: int | None) -> dict[str, Any]:
-    rest = [at for at in range(len(judged.labelled.classes)) if at != target]
+def _effect_of(judged: Judged, measured: Changes, place: int, target: tuple[int, ...]) -> dict[str, Any]:
+    rest = [at for at in range(len(judged.labelled.classes)) if at not in target]
     before, change = measured.before, measured.change[place]
     row: dict[str, Any] = {
-        "before": None if target is None else _number(before[target]),
-        "after": None if target is None else _number(before[target] + change[target]),
-        "rest_before": _number(_mean(before[rest])),
-        "rest_after": _number(_mean((before + change)[rest])),
+        "before": number(_mean(before[list(target)])),
+        "after": number(_mean((before + change)[list(target)])),
+        "rest_before": number(_mean(before[rest])),
+        "rest_after": number(_mean((before + change)[rest])),
     }
-    if target is None:
+    if not target:
         return row | _spread("rest_change", np.array(_mean(change)), None) | dict.fromkeys(_TESTED)
     found, again = effect(change, target), effect(measured.replicates[:, place], target)
     row |= _spread("change", found.ablated, again.ablated)
@@ -122,20 +128,22 @@ _TESTED = (
 
 def _spread(name: str, value: NDArray[np.float64], replicates: NDArray[np.float64] | None) -> dict[str, Any]:
     low, high = (np.nan, np.nan) if replicates is None else interval(replicates)
-    return {name: _number(value), f"{name}_low": _number(low), f"{name}_high": _number(high)}
+    return {name: number(value), f"{name}_low": number(low), f"{name}_high": number(high)}
 
 
-def _tested(judged: Judged, measured: Changes, place: int, found: Effect, target: int) -> dict[str, Any]:
+def _tested(
+    judged: Judged, measured: Changes, place: int, found: Effect, target: tuple[int, ...]
+) -> dict[str, Any]:
     null = effect(measured.change[judged.plan.draws_of(place)], target)
     n_random, floor = len(null.ablated), judged.plan.attainable[place]
     if not n_random:
         return dict.fromkeys(_TESTED) | {"n_random": 0}
     reachable = max(floor, 1 / (n_random + 1))
     return {
-        "random_change": _number(null.ablated.mean()),
-        "random_rest_change": _number(null.rest.mean()),
-        "random_selectivity": _number(null.selectivity.mean()),
-        "p": _number(permutation_p(found.selectivity, null.selectivity, floor)),
+        "random_change": number(null.ablated.mean()),
+        "random_rest_change": number(null.rest.mean()),
+        "random_selectivity": number(null.selectivity.mean()),
+        "p": number(permutation_p(found.selectivity, null.selectivity, floor)),
         "attainable_p": reachable,
         "testable": reachable <= judged.config.alpha,
         "n_random": n_random,
@@ -171,8 +179,8 @@ def _summary_of(judged: Judged, name: str) -> dict[str, Any]:
     means = np.mean(null, axis=0)  # one draw of every concept, (draw,)
     observed = np.mean([one.selectivity for one in found])
     return row | {
-        "random_selectivity": _number(means.mean()),
-        "p": _number(permutation_p(np.array(observed), means)),
+        "random_selectivity": number(means.mean()),
+        "p": number(permutation_p(np.array(observed), means)),
     }
 
 
@@ -194,39 +202,14 @@ def _used(judged: Judged, measured: Changes) -> list[tuple[int, int]]:
     ]
 
 
-def classes(judged: Judged) -> pl.DataFrame:
-    """Return the change of each class under each concept's ablation."""
-    rows = []
-    for name in MEASURES:
-        measured = judged.changes[name]
-        low, high = interval(measured.replicates)
-        for place, one in enumerate(judged.plan.sets):
-            for at, of_class in enumerate(judged.labelled.classes):
-                near = judged.related is not None and one.target is not None
-                rows.append(
-                    {
-                        "concept": one.concept,
-                        "class": of_class,
-                        "measure": name,
-                        "before": _number(measured.before[at]),
-                        "change": _number(measured.change[place, at]),
-                        "change_low": _number(low[place, at]),
-                        "change_high": _number(high[place, at]),
-                        "target": one.target == at,
-                        "related": bool(judged.related[one.target, at]) if near else None,  # type: ignore[index]
-                    }
-                )
-    return pl.DataFrame(rows, infer_schema_length=None)
-
-
 def random(judged: Judged) -> pl.DataFrame:
     """Return dA, dR and selectivity of each matched random set."""
     parts = []
     for name in MEASURES:
         for place, one in enumerate(judged.plan.sets):
-            if one.target is None:
+            if not one.targets:
                 continue
-            null = effect(judged.changes[name].change[judged.plan.draws_of(place)], one.target)
+            null = effect(judged.changes[name].change[judged.plan.draws_of(place)], one.targets)
             parts.append(
                 pl.DataFrame(
                     {
@@ -248,18 +231,18 @@ def curve(judged: Judged) -> pl.DataFrame:
     rows = []
     for name in MEASURES:
         for concept, n, place in sorted(points):
-            target = plan.sets[concept].target
+            target = plan.sets[concept].targets
             change = judged.changes[name].change[place]
-            found = None if target is None else effect(change, target)
+            found = effect(change, target) if target else None
             rows.append(
                 {
                     "concept": plan.sets[concept].concept,
                     "measure": name,
                     "n_neurons": n,
                     "share": n / len(plan.sets[concept].neurons),
-                    "change": None if found is None else _number(found.ablated),
-                    "rest_change": _number(_mean(change) if found is None else found.rest),
-                    "selectivity": None if found is None else _number(found.selectivity),
+                    "change": None if found is None else number(found.ablated),
+                    "rest_change": number(_mean(change) if found is None else found.rest),
+                    "selectivity": None if found is None else number(found.selectivity),
                 }
             )
     return pl.DataFrame(rows, infer_schema_length=None)
@@ -281,9 +264,9 @@ def related(judged: Judged) -> pl.DataFrame:
                     "concept": judged.plan.sets[at].concept,
                     "measure": name,
                     "related": [judged.labelled.classes[one] for one in np.flatnonzero(near)],
-                    "difference": _number(relations.difference(change[at], near, target)),
-                    "p": _number(p),
-                    "attainable_p": _number(floor),
+                    "difference": number(relations.difference(change[at], near, target)),
+                    "p": number(p),
+                    "attainable_p": number(floor),
                 }
             )
         rows.append({"concept": None, "measure": name} | _related_overall(judged, change, used))
@@ -299,7 +282,7 @@ def _related_overall(
     observed, p = relations.overall_p(
         change[rows], targets, judged.related, n_permutations=999, seed=judged.config.seed
     )
-    return {"related": None, "difference": _number(observed), "p": _number(p), "attainable_p": 1 / 1000}
+    return {"related": None, "difference": number(observed), "p": number(p), "attainable_p": 1 / 1000}
 
 
 def sets(plan: Plan, run: Run) -> pl.DataFrame:
@@ -323,6 +306,7 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(known.mean()) if len(known) else math.nan
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """Return a number as tables hold it; None where it is not finite."""
     found = float(value)
     return found if math.isfinite(found) else None

@@ -1,4 +1,4 @@
-"""``otoscope ablate RUN --strategy db|tab|icl|open|random|table:PATH``."""
+"""``otoscope ablate RUN --strategy db|tab|icl|open|random|table:PATH|selection[:NAME] [--probe NAME]``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from otoscope.cli.output import framed, print_json, print_lines
 from otoscope.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from otoscope.ablate.config import AblateConfig
     from otoscope.store.run import Run
 
 MEASURES = ("logit", "probability", "accuracy")
@@ -30,16 +29,34 @@ EFFECTS = (
 )
 """Columns of the table of effects that are printed."""
 
+REFIT = ("concept", "before", "fixed_after", "refit_before", "refit_after", "refit_random")
+"""Columns of the table of probes trained again that are printed."""
+
 
 def ablate(
     run: options.RunFolder,
     strategy: Annotated[
-        str | None, typer.Option(help="db, tab, icl, open (ocp), random, or table:PATH: which neurons")
+        str | None,
+        typer.Option(help="db, tab, icl, open (ocp), random, table:PATH or selection[:NAME]: which neurons"),
     ] = None,
     concepts: Annotated[
-        list[str] | None, typer.Option(help="concepts to ablate; every class by default")
+        list[str] | None,
+        typer.Option(
+            help="concepts to ablate, 'A & B' for neurons that classes share; every class by default"
+        ),
+    ] = None,
+    shared: Annotated[
+        str | None, typer.Option(help="what A & B share: intersection, or exact: of these classes only")
     ] = None,
     intervention: Annotated[str | None, typer.Option(help="mean, zero, gain or resample")] = None,
+    gain: Annotated[
+        list[float] | None,
+        typer.Option(help="multiply by: 0 deactivates, below 1 attenuates, above amplifies; repeatable"),
+    ] = None,
+    probe: Annotated[
+        str | None,
+        typer.Option(help="judge by a saved probe: last, the beginning of its name, or its folder"),
+    ] = None,
     descriptions: Annotated[
         str | None, typer.Option(help="table of descriptions; the strategy's newest by default")
     ] = None,
@@ -50,7 +67,8 @@ def ablate(
     ] = "probability",
     model: Annotated[str | None, typer.Option(help="the recorded network, if it has moved")] = None,
     data: options.Moved = None,
-    preset: Annotated[str, typer.Option(help="default, or and-2024: as published")] = "default",
+    preset: Annotated[str, typer.Option(help="default, and-2024 or aape-2026: as published")] = "default",
+    n_random: Annotated[int | None, typer.Option(min=0, help="matched random sets a concept")] = None,
     write: Annotated[
         str | None, typer.Option(help="also write the network without one concept's neurons to this folder")
     ] = None,
@@ -77,44 +95,78 @@ def ablate(
         base=presets.preset(preset).model_dump(),
         strategy=strategy,
         concepts=tuple(concepts) if concepts else None,
-        intervention=intervention,
+        shared=shared,
+        intervention="gain" if gain and intervention is None else intervention,
+        saved_probe=probe,
+        n_random=n_random,
         descriptions=descriptions,
         folds=folds,
         split=split,
         seed=seed,
     )
+    configs = [config.model_copy(update={"gain": one}) for one in gain] if gain else [config]
     opened = open_run(run)
     if dry_run:
-        print_json({"run": run, "config": config.identity()})
+        print_json({"run": run, "config": configs[0].identity(), "gains": gain or None})
         return
     network = options.network_of(opened, model, device)
     clips = options.moved_clips(opened, data)
-    name = run_stage(opened, network, clips, config)
-    edited = None if write is None else write_ablated(opened, network, options.path(write), config, clips)
-    _show(opened, name, edited, write, measure, json)
+    names = [run_stage(opened, network, clips, one) for one in configs]
+    edited = None if write is None else write_ablated(opened, network, options.path(write), configs[0], clips)
+    found = [_content(opened, name, edited) for name in names]
+    if json:
+        print_json(found[0] if len(found) == 1 else found)
+        return
+    for one, chosen in zip(found, configs, strict=True):
+        print_lines([*_head(one, chosen, write if edited else None), "", *_shown(one, measure), ""])
 
 
-def _show(run: Run, name: str, edited: Any, write: str | None, measure: str, as_json: bool) -> None:
+def _content(run: Run, name: str, edited: Any) -> dict[str, Any]:
     from otoscope.ablate.stage import tables_of
     from otoscope.store.run import read_stage
 
-    effects = tables_of(run, name)["effects"]
+    tables = tables_of(run, name)
     notes = (read_stage(run, f"ablate-{name}") or {}).get("notes", {})
-    if as_json:
-        print_json({"ablation": name, "edited": edited, **notes, "effects": effects})
-        return
-    print_lines([*_head(name, notes, write if edited else None), "", *_table(effects, measure)])
+    wanted = {one: tables[one] for one in ("effects", "classes", "refit") if one in tables}
+    return {"ablation": name, "edited": edited, **notes, **wanted}
 
 
-def _head(name: str, notes: dict[str, Any], written: str | None) -> list[str]:
-    judged = "held out" if notes["held_out"] else "not held out: name --folds or --split"
+def _head(found: dict[str, Any], config: AblateConfig, written: str | None) -> list[str]:
+    judged = "held out" if found["held_out"] else "not held out: name --folds or --split"
+    how = f"gain {config.gain:g}" if config.intervention == "gain" else config.intervention
+    by = "" if found["judge"] == "network" else f" by the probe {found['judge']}"
     lines = [
-        f"{name}: {notes['sets_heard']} sets of neurons heard on {notes['clips']} clips ({judged}),"
-        f" accuracy {notes['accuracy']:.3f} untouched"
+        f"{found['ablation']} ({how}): {found['sets_heard']} sets of neurons heard on {found['clips']} clips"
+        f" ({judged}), accuracy {found['accuracy']:.3f} untouched{by}"
     ]
     return lines if written is None else [*lines, f"the network without these neurons: {written}"]
 
 
-def _table(effects: pl.DataFrame, measure: str) -> list[str]:
-    chosen = effects.filter(measure=measure).select(one for one in EFFECTS if one in effects.columns)
-    return [f"change of the {measure} of each class's own clips:", *framed(chosen, 60)]
+def _shown(found: dict[str, Any], measure: str) -> list[str]:
+    chosen = (
+        found["effects"]
+        .filter(measure=measure)
+        .select(one for one in EFFECTS if one in found["effects"].columns)
+    )
+    lines = [f"change of the {measure} of each class's own clips:", *framed(chosen, 60)]
+    for row in found["matrix"]:
+        if row["measure"] == measure:
+            lines += ["", *_matrix(row)]
+    if "refit" in found:
+        whole = found["refit"].filter(found["refit"]["class"].is_null()).select(REFIT)
+        lines += ["", "accuracy by the saved probe, and by one trained again on ablated embeddings:"]
+        lines += framed(whole, 60)
+    return lines
+
+
+def _matrix(row: dict[str, Any]) -> list[str]:
+    beside = (
+        ""
+        if row["random_p"] is None
+        else f", random sets {row['random_contrast']:.3g}, p {row['random_p']:.3g}"
+    )
+    return [
+        f"classes ablated x classes tested: own class {row['diagonal']:.3g}, others {row['off_diagonal']:.3g},"
+        f" contrast {row['contrast']:.3g} ({row['contrast_low']:.3g} to {row['contrast_high']:.3g}{beside};"
+        f" p by pairing {row['pairing_p']:.3g}, at best {row['pairing_attainable_p']:.2g})"
+    ]

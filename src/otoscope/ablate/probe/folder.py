@@ -18,12 +18,15 @@ import numpy as np
 import polars as pl
 
 from otoscope.ablate.probe.fitted import Fitted
-from otoscope.errors import FormatError, InputError, ModelError
+from otoscope.errors import FormatError, InputError, ModelError, StageError, UnknownNameError
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
 from otoscope.store import manifest, tables, tensors
+from otoscope.store import run as runs
+from otoscope.store.run import Run
 
 FORMAT_VERSION = 1
+STAGE, KIND = "probe", "probes"
 MANIFEST, WEIGHTS, CLIPS = "probe.json", "probe.safetensors", "clips.parquet"
 
 
@@ -117,6 +120,36 @@ def open_probe(folder: Path | str, model: AudioModel | None = None) -> Probe:
     if model is not None:
         _same_network(where, content["network"], model)
     return Probe(where, content, fits)
+
+
+def load(run: Run, name: str | None = None, model: AudioModel | None = None) -> Probe:
+    """Return a probe of a run, or of any folder.
+
+    Parameters
+    ----------
+    run : Run
+    name : str or None
+        Its name, the beginning of one, or a folder; None: the one asked for last.
+    model : AudioModel, optional
+        The network that it is to read, checked.
+
+    Raises
+    ------
+    StageError
+        If the run holds none.
+    UnknownNameError
+        If the name fits none, or more than one.
+    """
+    if name is not None and (Path(name).expanduser() / MANIFEST).is_file():
+        return open_probe(Path(name).expanduser(), model)
+    known = sorted(one.parent.name for one in (run.root / KIND).glob(f"*/{MANIFEST}"))
+    if not known:
+        raise StageError(f"{run.root} holds no probe yet: otoscope probe {run.root} trains one")
+    asked = name or (runs.read_stage(run, STAGE) or {}).get("config", {}).get("name", "")
+    fits = [one for one in known if one == asked] or [one for one in known if one.startswith(asked)]
+    if len(fits) != 1:
+        raise UnknownNameError.of("probe", asked or "(none named)", known)
+    return open_probe(run.root / KIND / fits[0], model)
 
 
 def _checked(where: Path, content: dict[str, Any]) -> None:

@@ -21,13 +21,14 @@ from otoscope.ablate.bench import same_weights
 from otoscope.ablate.probe import FITTERS, folder, judge
 from otoscope.ablate.probe.config import ProbeConfig
 from otoscope.ablate.probe.fitted import Fitted, Material
-from otoscope.ablate.probe.folder import Probe, open_probe
+from otoscope.ablate.probe.folder import KIND, STAGE, Probe, open_probe
+from otoscope.ablate.probe.folder import load as load
 from otoscope.ablate.probe.parts import Parts, parts_of
 from otoscope.ablate.probe.reading import heard, reader
 from otoscope.data import clips_of
 from otoscope.data.clips import Clips
 from otoscope.data.reopen import reopen
-from otoscope.errors import EmptyDataError, Failure, StageError, StoreError, UnknownNameError
+from otoscope.errors import EmptyDataError, Failure, StageError, StoreError
 from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
@@ -36,7 +37,7 @@ from otoscope.store import run as runs
 from otoscope.store.hashing import sha256_json
 from otoscope.store.run import Run
 
-STAGE, KIND, VERSION = "probe", "probes", 1
+VERSION = 1
 
 
 def probe(
@@ -124,36 +125,6 @@ def train_probe(
     return _trained(model, clips, np.arange(len(clips)), where, config, None)
 
 
-def load(run: Run, name: str | None = None, model: AudioModel | None = None) -> Probe:
-    """Return a probe of a run, or of any folder.
-
-    Parameters
-    ----------
-    run : Run
-    name : str or None
-        Its name, the beginning of one, or a folder; None: the one asked for last.
-    model : AudioModel, optional
-        The network that it is to read, checked.
-
-    Raises
-    ------
-    StageError
-        If the run holds none.
-    UnknownNameError
-        If the name fits none, or more than one.
-    """
-    if name is not None and (Path(name).expanduser() / folder.MANIFEST).is_file():
-        return open_probe(Path(name).expanduser(), model)
-    known = sorted(one.parent.name for one in (run.root / KIND).glob(f"*/{folder.MANIFEST}"))
-    if not known:
-        raise StageError(f"{run.root} holds no probe yet: otoscope probe {run.root} trains one")
-    asked = name or (runs.read_stage(run, STAGE) or {}).get("config", {}).get("name", "")
-    fits = [one for one in known if one == asked] or [one for one in known if one.startswith(asked)]
-    if len(fits) != 1:
-        raise UnknownNameError.of("probe", asked or "(none named)", known)
-    return open_probe(run.root / KIND / fits[0], model)
-
-
 @dataclass(frozen=True)
 class Heard:
     """Parts of the clips, without those that could not be decoded, and what was read of them."""
@@ -187,9 +158,25 @@ def _trained(
     fitter = lookup(FITTERS, config.method, room="probe", kind="probe")
     fits: list[Fitted] = [fitter(material, config, seed) for seed in config.seeds]
     test, truth = found.of(parts.test), parts.labels[parts.test]
-    groups = parts.groups[np.concatenate([parts.train, parts.valid])]
     logits = [one.logits(test) for one in fits]
-    content = {
+    tested = judge.scores(
+        logits,
+        truth,
+        parts.groups[parts.test],
+        parts.classes,
+        replicates=config.replicates,
+        seed=config.seed,
+    )
+    groups = parts.groups[np.concatenate([parts.train, parts.valid])]
+    beside = judge.controls(material, groups, test, truth, fitter, config)
+    content = _content(model, clips, found, config) | {"test": tested, "controls": beside}
+    return folder.write(where, content, fits, _clips(clips, parts, logits[0]))
+
+
+def _content(model: AudioModel, clips: Clips, found: Heard, config: ProbeConfig) -> dict[str, Any]:
+    """Return what ``probe.json`` says of the network, the clips and the choices."""
+    parts = found.parts
+    return {
         "identity": _identity(model, clips, config),
         "network": {
             "spec": model.spec,
@@ -199,23 +186,13 @@ def _trained(
         "layer": config.layer,
         "label_set": parts.label_set,
         "classes": list(parts.classes),
-        "several": material.several,
+        "several": parts.labels.ndim == 2,
         "data": {"spec": clips.spec, "n_clips": len(clips)},
         "parts": _account(parts),
         "failures": [asdict(one) for one in found.failures],
         "group_declared": clips.group_declared,
         "config": config.model_dump(mode="json"),
-        "test": judge.scores(
-            logits,
-            truth,
-            parts.groups[parts.test],
-            parts.classes,
-            replicates=config.replicates,
-            seed=config.seed,
-        ),
-        "controls": judge.controls(material, groups, test, truth, fitter, config),
     }
-    return folder.write(where, content, fits, _clips(clips, parts, logits[0]))
 
 
 def _heard(
