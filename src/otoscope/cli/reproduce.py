@@ -1,4 +1,4 @@
-"""``otoscope reproduce and-2024 --model MODEL --data DATA --out DIR``."""
+"""``otoscope reproduce and-2024|posthoc --model MODEL --data DATA --out DIR``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    protocol: Annotated[str, typer.Argument(help="and-2024")],
+    protocol: Annotated[str, typer.Argument(help="and-2024, posthoc ...; a wrong name lists all")],
     model: Annotated[
         str | None, typer.Option(help="a classifier; without one the exhibits are listed")
     ] = None,
@@ -28,7 +28,15 @@ def reproduce(
     sound_encoder: Annotated[str | None, typer.Option(help="for TAB: clap:NAME_OR_PATH")] = None,
     chat: Annotated[str | None, typer.Option(help="chat model of summaries, ICL, adjectives")] = None,
     ratings: Annotated[list[str] | None, typer.Option(help="files that raters saved")] = None,
-    folds: Annotated[str | None, typer.Option(help="clips that ablation is judged on; published: 1")] = None,
+    explainer: Annotated[
+        list[str] | None, typer.Option(help="folder of a trained explainer of the network; repeatable")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="a further classifier of the same classes; repeatable")
+    ] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="clips that are judged on; published: 1 (and-2024), 5 (posthoc)")
+    ] = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -39,8 +47,7 @@ def reproduce(
     """Make a paper's tables and figures on your network and sounds, beside the published numbers."""
     from otoscope.errors import InputError
     from otoscope.registry import lookup
-    from otoscope.study.reproduce import REPRODUCTIONS
-    from otoscope.study.reproduce.bench import ReproduceConfig
+    from otoscope.study.reproduce import CONFIGS, REPRODUCTIONS
 
     run = lookup(REPRODUCTIONS, protocol, room="reproduce", kind="reproduction")
     if model is None and data is None and out is None:
@@ -49,7 +56,7 @@ def reproduce(
     if model is None or data is None or out is None:
         raise InputError("--model, --data and --out go together; without all three the exhibits are listed")
     config = options.configured(
-        ReproduceConfig,
+        lookup(CONFIGS, protocol, room="reproduce_configs", kind="reproduction"),
         settings,
         captions=captions,
         text_encoder=text_encoder,
@@ -57,6 +64,8 @@ def reproduce(
         sound_encoder=sound_encoder,
         chat=chat,
         ratings=tuple(ratings) if ratings else None,
+        explainers=tuple(explainer) if explainer else None,
+        networks=tuple(network) if network else None,
         folds=folds,
         seed=seed,
     )
