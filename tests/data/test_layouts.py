@@ -40,6 +40,13 @@ def test_the_folder_above_is_fine_too(scheme: str, tmp_path: Path) -> None:
     assert open_data(f"{scheme}:{tmp_path}").content_hash() == inside.content_hash()
 
 
+@pytest.mark.parametrize("scheme", sorted(set(BUILDERS) - {"evar", "voxforge", "surge"}))
+def test_a_path_without_scheme_is_guessed(scheme: str, tmp_path: Path) -> None:
+    root = BUILDERS[scheme](tmp_path)
+    with pytest.raises(InputError, match=rf"Did you mean {scheme}:{root}\?"):
+        open_data(root)
+
+
 LISTED = {
     "speech-commands": "yes/bb_nohash_0.wav",
     "voxceleb1": "wav/id2/v3/00001.wav",

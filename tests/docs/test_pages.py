@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from otoscope.cli.main import COMMANDS
+from otoscope.data import DATASETS
+from otoscope.data.events import FORMATS
+from otoscope.data.official import DOWNLOADS
+from otoscope.data.sonyc_ust import POLICIES
 from tests.docs.pages import PAGES, ROOT, blocks, links, prose, table_names
 
 OUTSIDE = {"keepachangelog.com", "semver.org"}
@@ -97,3 +101,12 @@ def test_statistics_page_gives_the_verdicts() -> None:
     text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
     table = text.split("| Verdict | if |")[1].split("\n\n")[0]
     assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == list(VERDICTS)
+
+
+def test_every_collection_and_format_of_events_is_documented() -> None:
+    page = ROOT / "docs" / "datasets.md"
+    assert set(table_names(page, "What they hold")) == set(DATASETS)
+    assert set(table_names(page, "Events: what sounds when")) == set(FORMATS)
+    assert set(table_names(page, "Votes of SONYC-UST")) - {"policy"} == set(POLICIES)
+    got = {name for row in page.read_text().splitlines() for name in re.findall(r"\| `([\w-]+)` \|$", row)}
+    assert set(DOWNLOADS) <= got

@@ -63,7 +63,11 @@ def list_downloads(json: options.Json = False, quiet: options.Quiet = False) -> 
         print_json({"schemes": kinds, "downloads": DOWNLOADS})
         return
     print_lines(
-        ["What --data takes; options follow a question mark, as in csv:table.csv?multi=;&labels=kind", ""]
+        [
+            "What --data takes; options follow a question mark, as in csv:table.csv?multi=;&labels=kind",
+            "Each also takes events=FILE (annotations in time) and derive=TEXT (label sets made of others)",
+            "",
+        ]
     )
     rows = [[f"{one.name}:", one.about, _written(one.options)] for one in kinds]
     print_lines(aligned(rows, ["data", "what it opens", "options and their defaults"]))

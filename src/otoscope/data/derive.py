@@ -48,7 +48,7 @@ def derive(clips: Clips, text: str) -> Clips:
     --------
     >>> from otoscope.data import open_data
     >>> derive(open_data("sounds:12"), "kind+label").label_sets[-1].classes[0]
-    'rain|rain'
+    'pure_tone|pure tone'
     """
     for part in (one.strip() for one in text.split(",")):
         name, equals, rest = part.partition("=")

@@ -19,6 +19,28 @@ from otoscope.registry import known, split_spec
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
+_MARKS = (
+    ("meta/esc50.csv", "esc50"),
+    ("metadata/UrbanSound8K.csv", "urbansound8k"),
+    ("blues", "gtzan"),
+    ("genres/blues", "gtzan"),
+    ("dataset_dict.json", "hub"),
+    ("state.json", "hub"),
+    ("recordings", "fsdd"),
+    ("validation_list.txt", "speech-commands"),
+    ("iden_split.txt", "voxceleb1"),
+    ("AudioWAV", "crema-d"),
+    ("nsynth-train", "nsynth"),
+    ("nsynth-valid", "nsynth"),
+    ("nsynth-test", "nsynth"),
+    ("isolated_events", "gise51"),
+    ("FSD50K.ground_truth", "fsd50k"),
+    ("annotations.csv", "sonyc-ust"),
+    ("annotations_with_test.csv", "sonyc-ust"),
+)
+"""What lies in a folder -> the scheme that it looks like."""
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """A DATA argument taken apart.
@@ -121,19 +143,8 @@ def _convert(name: str, value: Any, default: Any) -> Any:
 
 def _without_scheme(spec: str, schemes: tuple[str, ...]) -> str:
     path = Path(spec)
-    if (path / "meta" / "esc50.csv").is_file():
-        guess = "esc50"
-    elif (path / "metadata" / "UrbanSound8K.csv").is_file():
-        guess = "urbansound8k"
-    elif (path / "blues").is_dir() or (path / "genres" / "blues").is_dir():
-        guess = "gtzan"
-    elif (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
-        guess = "hub"
-    elif (path / "recordings").is_dir():
-        guess = "fsdd"
-    elif path.is_dir():
-        guess = "folder"
-    else:
-        guess = "csv" if path.suffix.lower() in {".csv", ".tsv"} else ""
+    guess = next((scheme for mark, scheme in _MARKS if (path / mark).exists()), "")
+    if not guess:
+        guess = "folder" if path.is_dir() else "csv" if path.suffix.lower() in {".csv", ".tsv"} else ""
     advice = f" Did you mean {guess}:{spec}?" if guess else ""
     return f"DATA is scheme:rest with scheme one of {', '.join(schemes)}; got {spec!r}.{advice}"
