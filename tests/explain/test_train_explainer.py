@@ -19,7 +19,8 @@ from otoscope.data.clips import Clips
 from otoscope.errors import FormatError, InputError, StageError, UnknownNameError
 from otoscope.explain import TRAINABLE
 from otoscope.explain.hidden import HiddenMaps
-from otoscope.explain.l2i import RECIPE, L2IConfig, ListenToInterpret
+from otoscope.explain.l2i import RECIPE, ListenToInterpret, RandomComponents
+from otoscope.explain.l2i_config import L2IConfig
 from otoscope.explain.listen import listen
 from otoscope.explain.nmf import unit
 from otoscope.explain.recipe import Recipe
@@ -150,6 +151,15 @@ class TestUse:
         assert everything.mask.mean() >= strict.mask.mean()
         with pytest.raises(UnknownNameError, match="threshold"):
             open_explainer(where, model, thresh=0.3)
+
+    def test_random_components_are_as_many_and_the_same_in_any_batch(self, made, sound) -> None:
+        model, _, trained = made
+        drawn = RandomComponents(trained, seed=1)
+        found, own = drawn(model, sound), trained(model, sound)
+        assert found.facts["components"] == own.facts["components"]
+        assert torch.equal(drawn(model, sound[1:2]).parts.chosen, found.parts.chosen[1:2])
+        three = RandomComponents(trained, 3)(model, sound).parts.chosen
+        assert three.sum(1).tolist() == [3, 3, 3] and not torch.equal(three[0], three[1])
 
     def test_targets(self, made, sound) -> None:
         model, _, trained = made

@@ -9,9 +9,10 @@ from otoscope.cli.main import run as call
 from otoscope.data import open_data
 from otoscope.errors import InputError, NotHereError
 from otoscope.models import open_model
+from otoscope.registry import load
 from otoscope.store import tables
 from otoscope.study.reproduce import REPRODUCTIONS
-from otoscope.study.reproduce.and_2024 import MAKERS, reproduce
+from otoscope.study.reproduce.and_2024 import reproduce
 from otoscope.study.reproduce.bench import ReproduceConfig
 from otoscope.study.reproduce.exhibits import Exhibit, Made, exhibits, made, markdown
 
@@ -37,9 +38,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Made
 @pytest.mark.parametrize("name", REPRODUCTIONS)
 def test_published_numbers_are_tables_with_a_source(name: str) -> None:
     about, shown = exhibits(name)
+    makers = load(REPRODUCTIONS[name].partition(":")[0] + ":MAKERS")
     assert about["preset"] == name and len({one.id for one in shown}) == len(shown)
     for one in shown:
-        assert one.source and one.ours in MAKERS
+        assert one.source and one.ours in makers
         assert one.published is None or (
             one.published.height and not one.published.null_count().sum_horizontal()[0]
         )

@@ -17,12 +17,11 @@ Interpretability for Audio Networks with NMF, NeurIPS; SpeechBrain's ESC-50 inte
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from otoscope.explain.components import Components
@@ -30,130 +29,18 @@ from otoscope.explain.dictionary import Dictionary
 from otoscope.explain.dictionary_source import open_dictionary
 from otoscope.explain.explanation import Explainer, Explanation
 from otoscope.explain.hidden import HiddenMaps
+from otoscope.explain.l2i_config import PRESETS, L2IConfig
 from otoscope.explain.l2i_lesson import L2ILesson
 from otoscope.explain.l2i_net import L2INet
 from otoscope.explain.l2i_relevance import contributions, kept, normalised
-from otoscope.explain.nmf_recipe import NmfRecipeConfig, dictionary_of_updates
+from otoscope.explain.nmf_recipe import dictionary_of_updates
 from otoscope.explain.recipe import Recipe, RecipeConfig
 from otoscope.explain.setting import Setting
 from otoscope.explain.spectrogram import Spectrogram
-from otoscope.explain.target import Target, chosen
+from otoscope.explain.target import Goal, Target, chosen
 from otoscope.models.audio_model import AudioModel
 from otoscope.record.hooks import lent
 from otoscope.store.hashing import sha256_json
-
-
-class L2IConfig(RecipeConfig):
-    """Options of L2I.
-
-    Attributes
-    ----------
-    dictionary : str or None
-        Folder or ``.npy`` of the dictionary; None: one is learnt from the training sound.
-    n_components, dictionary_sparsity, dictionary_iterations, dictionary_frames, per_class
-        Of a dictionary that is learnt, see :class:`otoscope.explain.nmf_recipe.NmfRecipeConfig`.
-    layers : tuple of str or None
-        Whose maps Psi reads, in its order; None: all declared layers that have maps.
-    psi : str
-        A name of :data:`otoscope.explain.l2i_psi.PSIS`.
-    width : int
-        Of ``compact`` Psi.
-    pooling : str
-        A name of :data:`otoscope.explain.l2i_theta.POOLINGS`.
-    dropout : float
-        See the pooling.
-    activation : {"softmax", "sigmoid"}
-        One class a clip, or several labels: what makes probabilities of the network's output.
-    reconstruction, sparsity : float
-        Weights of the losses, which are means over bins and activations.
-    fidelity, later_fidelity : float
-        Weight of the copy's loss at first, and from epoch ``later_from`` on (counted from 1).
-    over_classes : {"sum", "mean"}
-        Whether the copy's loss is summed over classes (softmax).
-    temperature : float
-        Of the network's output in that loss.
-    normaliser, threshold, top, empty
-        Which components are kept, see :mod:`otoscope.explain.l2i_relevance`.
-    eps : float
-        Of the mask's denominator.
-    """
-
-    dictionary: str | None = None
-    n_components: int = Field(50, ge=1)
-    dictionary_sparsity: float = Field(0.8, ge=0)
-    dictionary_iterations: int = Field(100, ge=1)
-    dictionary_frames: int | None = Field(8000, ge=1)
-    per_class: bool = False
-    layers: tuple[str, ...] | None = None
-    psi: str = "compact"
-    width: int = Field(64, ge=1)
-    pooling: str = "attention"
-    dropout: float = Field(0.1, ge=0, lt=1)
-    activation: Literal["softmax", "sigmoid"] = "softmax"
-    reconstruction: float = Field(5.0, ge=0)
-    sparsity: float = Field(0.4, ge=0)
-    fidelity: float = Field(1.0, ge=0)
-    later_fidelity: float = Field(1.0, ge=0)
-    later_from: int = Field(1, ge=1)
-    over_classes: Literal["sum", "mean"] = "sum"
-    temperature: float = Field(1.0, gt=0)
-    normaliser: Literal["positive", "absmax", "max"] = "positive"
-    threshold: float = Field(0.2, ge=0, lt=1)
-    top: int | None = Field(None, ge=1)
-    empty: Literal["nothing", "largest"] = "nothing"
-    eps: float = Field(1e-6, gt=0)
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(16, ge=1)
-
-    def dictionary_config(self) -> NmfRecipeConfig:
-        """Return the options of a dictionary that is learnt here."""
-        return NmfRecipeConfig(
-            n_components=self.n_components,
-            sparsity=self.dictionary_sparsity,
-            iterations=self.dictionary_iterations,
-            n_frames=self.dictionary_frames,
-            per_class=self.per_class,
-            label_set=self.label_set,
-            seed=self.seed,
-        )
-
-
-_AUTHORS: dict[str, Any] = {
-    "psi": "authors",
-    "n_components": 100,
-    "reconstruction": 5.0,
-    "sparsity": 0.4,
-    "fidelity": 0.5,
-    "later_fidelity": 1.0,
-    "later_from": 20,
-    "normaliser": "max",
-    "top": 5,
-    "dropout": 0.4,
-    "epochs": 35,
-    "batch_size": 32,
-    "learning_rate": 2e-4,
-    "weight_decay": 0.0,
-    "optimiser": "adam",
-    "schedule": "constant",
-    "warmup": 0.0,
-    "clip_norm": None,
-}
-_SPEECHBRAIN: dict[str, Any] = {
-    "n_components": 100,
-    "pooling": "frame-weights",
-    "dropout": 0.0,
-    "reconstruction": 10.0,
-    "sparsity": 0.8,
-    "over_classes": "mean",
-    "normaliser": "absmax",
-    "eps": 1e-10,
-    "epochs": 200,
-    "optimiser": "adam",
-    "schedule": "constant",
-    "warmup": 0.0,
-    "clip_norm": None,
-    "metric": None,
-}
 
 
 class L2IRecipe(Recipe):
@@ -161,35 +48,7 @@ class L2IRecipe(Recipe):
 
     name: ClassVar[str] = "l2i"
     config: ClassVar[type[RecipeConfig]] = L2IConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-        {
-            "l2i-2022": _AUTHORS,
-            "l2i-2022-sonyc": {
-                **_AUTHORS,
-                "n_components": 80,
-                "activation": "sigmoid",
-                "learning_rate": 5e-4,
-                "epochs": 21,
-                "dropout": 0.0,
-                "threshold": 0.3,
-            },
-            "l2i-speechbrain": {
-                **_SPEECHBRAIN,
-                "psi": "cnn14",
-                "batch_size": 2,
-                "learning_rate": 1e-4,
-                "weight_decay": 2e-6,
-            },
-            "l2i-speechbrain-conv2d": {
-                **_SPEECHBRAIN,
-                "psi": "conv2d",
-                "batch_size": 16,
-                "learning_rate": 2e-5,
-                "weight_decay": 1e-4,
-                "temperature": 0.01,
-            },
-        }
-    )
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     def prepare(self, setting: Setting, config: L2IConfig) -> L2ILesson:
         """Open or learn the dictionary, build Psi and Theta."""
@@ -254,14 +113,13 @@ class ListenToInterpret:
 
     def __call__(self, model: AudioModel, waveform: Tensor, target: Target = None) -> Explanation:
         """Return the explanation of each clip; arguments as in :class:`otoscope.explain.explanation.Explainer`."""
-        how, on = self.config, self.dictionary.spectrogram
+        how = self.config
         with lent(model), torch.no_grad():
             heard = self.maps(model, waveform)
-            goal = chosen(model, heard.output, target)
-            activations = self.net.activations(heard.maps, on.n_frames(waveform.shape[-1]))
-            contribution = contributions(self.net.theta.pooled(activations), self.net.theta.head.weight, goal)
-            relevance = normalised(contribution, how.normaliser)
-            which = kept(relevance, how.threshold, how.top, how.empty)
+            n_frames = self.dictionary.spectrogram.n_frames(waveform.shape[-1])
+            activations = self.net.activations(heard.maps, n_frames)
+            relevance = self.relevance(activations, chosen(model, heard.output, target))
+            which = self.choice(relevance, activations)
             mask = self.dictionary.mask(activations, which, how.eps).clamp(0, 1)
         parts = Components(self.dictionary, activations, relevance, which)
         facts = {
@@ -269,19 +127,76 @@ class ListenToInterpret:
             "threshold": how.threshold,
             "normaliser": how.normaliser,
         }
-        return Explanation(mask, on, self.dictionary.domain, parts=parts, facts=facts)
+        return Explanation(
+            mask, self.dictionary.spectrogram, self.dictionary.domain, parts=parts, facts=facts
+        )
+
+    def relevance(self, activations: Tensor, goal: Goal) -> Tensor:
+        """Return the relevance ``(clip, component)`` of activations ``(clip, component, frame)`` for a target."""
+        largest = self.config.relevance_pooling == "max"
+        pooled = activations.amax(2) if largest else self.net.theta.pooled(activations)
+        return normalised(contributions(pooled, self.net.theta.head.weight, goal), self.config.normaliser)
+
+    def choice(self, relevance: Tensor, activations: Tensor) -> Tensor:
+        """Return which components are kept, bool ``(clip, component)``."""
+        how = self.config
+        return kept(relevance, how.threshold, how.top, how.empty)
 
     def copied(self, model: AudioModel, waveform: Tensor) -> Tensor:
         """Return Theta's copy of the network's output, ``(clip, class)``."""
-        with lent(model), torch.no_grad():
-            heard = self.maps(model, waveform)
-            logits: Tensor = self.net(heard.maps, self.dictionary.spectrogram.n_frames(waveform.shape[-1]))[1]
+        logits: Tensor = self.net.theta.head(self._pooled(model, waveform))
         return logits
+
+    def shuffled(self, model: AudioModel, waveform: Tensor, seed: int) -> Tensor:
+        """Return what the copy says when each clip's components change places at random: its control."""
+        pooled = self._pooled(model, waveform)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.rand(pooled.shape, generator=generator).argsort(1).to(pooled.device)
+        logits: Tensor = self.net.theta.head(pooled.gather(1, order))
+        return logits
+
+    def _pooled(self, model: AudioModel, waveform: Tensor) -> Tensor:
+        n_frames = self.dictionary.spectrogram.n_frames(waveform.shape[-1])
+        with lent(model), torch.no_grad():
+            return self.net.theta.pooled(self.net.activations(self.maps(model, waveform).maps, n_frames))
 
     def told(self, **options: Any) -> ListenToInterpret:
         """Return the same explainer with other options of its config that act when explaining."""
         config = L2IConfig.of({**self.config.model_dump(), **options})
         return ListenToInterpret(self.net, self.dictionary, self.maps, config)
+
+
+class RandomComponents(ListenToInterpret):
+    """The control of a trained L2I: as many components as it keeps, drawn from all of them.
+
+    Parameters
+    ----------
+    explainer : ListenToInterpret
+        Whose number of components is taken.
+    n : int, optional
+        This many for every clip instead; 7 of 100 as published for one class a clip.
+    seed : int
+        With the clip's own activations it decides the draw, whatever the batch.
+    """
+
+    def __init__(self, explainer: ListenToInterpret, n: int | None = None, seed: int = 0) -> None:
+        super().__init__(explainer.net, explainer.dictionary, explainer.maps, explainer.config)
+        self.n, self.seed = n, seed
+
+    def choice(self, relevance: Tensor, activations: Tensor) -> Tensor:
+        """Return which components are kept, bool ``(clip, component)``."""
+        counts = super().choice(relevance, activations).sum(1)
+        if self.n is not None:
+            counts = torch.full_like(counts, self.n)
+        return torch.stack([self._drawn(*one) for one in zip(activations, counts, strict=True)])
+
+    def _drawn(self, activations: Tensor, count: Tensor) -> Tensor:
+        own = zlib.crc32(activations.double().sum(1).float().cpu().numpy().round(3).tobytes())
+        generator = torch.Generator().manual_seed((self.seed << 32) + own)
+        order = torch.randperm(len(activations), generator=generator)
+        which = torch.zeros(len(activations), dtype=torch.bool)
+        which[order[: int(count)]] = True
+        return which.to(activations.device)
 
 
 def _net(config: L2IConfig, facts: Mapping[str, Any]) -> L2INet:

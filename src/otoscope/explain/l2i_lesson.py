@@ -23,7 +23,7 @@ from otoscope.explain.remembered import Remembered
 from otoscope.explain.setting import Part, Setting
 
 if TYPE_CHECKING:
-    from otoscope.explain.l2i import L2IConfig
+    from otoscope.explain.l2i_config import L2IConfig
 
 _HEARD_AT_ONCE = 16
 
