@@ -270,3 +270,27 @@ def test_aape_listens_to_every_mlp_after_its_activation(model, checkpoint):
     assert len(layer_preset("aape-2026", open_model(f"hf:{checkpoint('clap-audio')}")).layers) == 3
     with pytest.raises(ModelError, match="aape-2026 listens to the MLPs of transformers"):
         layer_preset("aape-2026", open_model("demo:"))
+
+
+def test_attention_of_one_unit_can_be_mapped(model):
+    from otoscope.explain.amt import ActivationMap, attention_weights
+
+    waveform = _noise(2.0)
+    weights = attention_weights(model, waveform)
+    assert weights.shape == (1, 2, 66, 66)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 2, 66))
+    with torch.no_grad():  # the last block's attention, from its weights
+        seen: list[torch.Tensor] = []
+        block = model.net.blocks[-1]
+        handle = block.attn.qkv.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        wanted = block.attn.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        model(waveform)
+        handle.remove()
+        wanted.remove()
+    value = seen[0].unflatten(2, (3, 2, 8))[:, :, 2].transpose(1, 2)
+    again = block.attn.proj((weights @ value).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(again, seen[1], atol=1e-5, rtol=1e-4)
+    mask = ActivationMap(kind="attention")(model, waveform).mask
+    assert float(mask.mean()) == pytest.approx(0.1, abs=0.02)
+    with pytest.raises(ModelError, match="in units that do not attend to one another"):
+        attention_weights(model, _noise(8.0))

@@ -29,6 +29,7 @@ from otoscope.explain.layer_map import LayerMap, layer_map
 from otoscope.explain.maps import mask_of, placed
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.target import Target
+from otoscope.models import vit
 from otoscope.models.audio_model import AudioModel, unwrap
 from otoscope.models.geometry import Geometry
 from otoscope.models.transformer import Attention
@@ -123,13 +124,20 @@ def attention_weights(model: AudioModel, waveform: Tensor) -> Tensor:
             seen.extend(one for one in output if _is_attention(one))
 
     modules = modules_of(model)
-    heads = {f"{name}.qkv": one.heads for name, one in modules.items() if isinstance(one, Attention)}
+    ours = {f"{name}.qkv": one for name, one in modules.items() if isinstance(one, Attention | vit.Attention)}
+    heads = {name: one.heads for name, one in ours.items()}
     layers = [Layer(name, name) for name in (heads or modules)]
     with _explicit(unwrap(model.net)), capturing(modules, layers, listen):
         model(waveform)
     if not seen:
         raise ModelError(
             f"no attention weights are to be seen in {model.spec or 'this network'}; use kind='norm'"
+        )
+    most = min((one.unit_tokens for one in ours.values() if isinstance(one, vit.Attention)), default=None)
+    if most is not None and seen[-1].shape[-1] > most:
+        raise ModelError(
+            f"{model.spec or 'this network'} hears {waveform.shape[-1] / model.sample_rate:g} s in units that do not "
+            "attend to one another: open it with ?length_s of one unit (6.08 s where published)"
         )
     return seen[-1]
 

@@ -92,13 +92,16 @@ class Size:
 
 
 class Attention(nn.Module):
-    """Softmax attention of every token to every token of its unit; ``(clip, token, neuron)`` in and out."""
+    """Softmax attention of every token to every token of its unit; ``(clip, token, neuron)`` in and out.
 
-    def __init__(self, dim: int, heads: int) -> None:
+    ``unit_tokens`` is how many tokens a unit has at most: longer sequences hold several.
+    """
+
+    def __init__(self, size: Size) -> None:
         super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.heads, self.unit_tokens = size.heads, 1 + size.n_rows * size.n_columns
+        self.qkv = nn.Linear(size.dim, 3 * size.dim)
+        self.proj = nn.Linear(size.dim, size.dim)
 
     def forward(self, tokens: Tensor, units: Sequence[Tensor]) -> Tensor:
         split = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -120,7 +123,7 @@ class Block(nn.Module):
 
     def __init__(self, size: Size, dropout: float) -> None:
         super().__init__()
-        self.norm1, self.attn = nn.LayerNorm(size.dim, eps=_EPS), Attention(size.dim, size.heads)
+        self.norm1, self.attn = nn.LayerNorm(size.dim, eps=_EPS), Attention(size)
         self.norm2, self.mlp = nn.LayerNorm(size.dim, eps=_EPS), Mlp(size.dim, size.hidden)
         self.dropout = nn.Dropout(dropout)
 
