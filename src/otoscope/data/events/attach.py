@@ -106,6 +106,10 @@ class _Laid:
         self.n_between = 0
         self._rows: list[dict[str, object]] = []
         self._clips, self._places, self._ends = clips, _Places(clips), dict[int, float]()
+        self._paths, self._bounds = (
+            clips.table["path"].to_list(),
+            clips.table.select("start_s", "end_s").rows(),
+        )
         for event in events:
             try:
                 laid = list(self._parts(event))
@@ -128,7 +132,7 @@ class _Laid:
         rows, by_id = self._places.find(event)
         if not rows:
             raise _Faulty(f"no clip is called {event.sound!r}")
-        if len({self._clips.table["path"][row] for row in rows}) > 1:
+        if len({self._paths[row] for row in rows}) > 1:
             raise _Faulty(f"{event.sound!r} is the name of {len(rows)} clips: give the path")
         if event.offset_s is not None and event.offset_s <= event.onset_s:
             raise _Faulty(f"it ends at {event.offset_s:g} s, not after its start at {event.onset_s:g} s")
@@ -147,7 +151,7 @@ class _Laid:
 
     def _within(self, event: RawEvent, row: int, *, by_id: bool) -> tuple[float, float | None] | None:
         """Return onset and offset from the start of the clip; None where the event is outside of a segment."""
-        start, end = self._clips.table["start_s"][row], self._clips.table["end_s"][row]
+        start, end = self._bounds[row]
         length = self._length(row)
         if by_id or (start is None and end is None):
             return _inside(event.onset_s, event.offset_s, length)
