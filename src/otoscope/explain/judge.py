@@ -32,6 +32,8 @@ MEASURES = (
     "faithfulness",
     "input_fidelity",
     "top_3_fidelity",
+    "faithfulness_published",
+    "input_fidelity_published",
 )
 ROUNDING = 1e-4
 """A class's probability has increased where it did by more than this: resynthesis alone changes it by about 1e-6."""
@@ -122,12 +124,18 @@ class Judge:
 def measures(
     p: NDArray[np.float64], p_in: NDArray[np.float64], p_out: NDArray[np.float64], target: NDArray[np.int64]
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Return every one of :data:`MEASURES` per row; probabilities ``(row, class)``, targets ``(row,)``."""
+    """Return every one of :data:`MEASURES` per row; probabilities ``(row, class)``, targets ``(row,)``.
+
+    Those that end in ``published`` are as the SpeechBrain recipes compute them: the average drop of probabilities that
+    went through softmax twice, AMT's faithfulness of mask-in, L2I's input fidelity to class 0.
+    """
     found = faithfulness.evaluate(p, p_in, p_out, target, tolerance=ROUNDING)
     return {
         **found,
         "average_drop_published": faithfulness.average_drop(p, p_in, target, variant="double-softmax"),
         "top_3_fidelity": faithfulness.top_k_fidelity(p, p_in, 3).astype(np.float64),
+        "faithfulness_published": faithfulness.faithfulness(p, p_in, target),
+        "input_fidelity_published": faithfulness.input_fidelity(p, p_in, reference="class-0"),
     }
 
 

@@ -16,7 +16,9 @@ One row of the table per case, method, control and removal:
 ``control``          a row of :data:`otoscope.explain.CONTROLS`; null: the explanation itself
 ``removal``          a row of :data:`otoscope.explain.REMOVALS`
 measures             ``average_increase`` ``average_drop`` ``average_gain`` ``faithfulness`` ``input_fidelity``
-                     ``average_drop_published`` (double softmax) ``top_3_fidelity``; null where there is no control
+                     ``top_3_fidelity``, and as published ``average_drop_published`` (double softmax)
+                     ``faithfulness_published`` (of mask-in) ``input_fidelity_published`` (to class 0); null where there
+                     is no control
 of the mask          ``mask_size`` ``sparseness`` ``complexity`` ``energy_share`` ``roughness``
 ``curves=True``      ``insertion_area`` ``deletion_area`` ``area_difference`` (:mod:`otoscope.explain.curve`), beside
                      the first removal; null for controls that rank nothing

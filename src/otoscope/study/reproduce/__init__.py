@@ -7,6 +7,7 @@ A new reproduction is a file of published numbers (``study/published/<name>.json
 
 REPRODUCTIONS: dict[str, str] = {
     "and-2024": "otoscope.study.reproduce.and_2024:reproduce",
+    "posthoc": "otoscope.study.reproduce.posthoc:reproduce",
     "aape-2026": "otoscope.study.reproduce.aape_2026:reproduce",
     "l2i-2022": "otoscope.study.reproduce.l2i_2022:reproduce",
 }
@@ -15,6 +16,7 @@ REPRODUCTIONS: dict[str, str] = {
 CONFIGS: dict[str, str] = {
     "l2i-2022": "otoscope.study.reproduce.l2i_bench:L2IReproduceConfig",
     "and-2024": "otoscope.study.reproduce.bench:ReproduceConfig",
+    "posthoc": "otoscope.study.reproduce.posthoc_bench:PosthocConfig",
     "aape-2026": "otoscope.study.reproduce.aape_bench:AapeReproduceConfig",
 }
 """Protocol -> the class of its config."""

@@ -1,0 +1,299 @@
+"""What the exhibits of the post-hoc reproduction share: networks, their explainers, and scores made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from otoscope.data.clips import Clips
+from otoscope.data.select import chosen_rows
+from otoscope.errors import InputError
+from otoscope.explain import CONTROLS
+from otoscope.explain.dictionary import MANIFEST as DICTIONARY
+from otoscope.explain.methods import OCCLUSION, Method, methods
+from otoscope.explain.score import scored
+from otoscope.explain.score_set import ScoreSetConfig, sounds_of
+from otoscope.explain.sounds import Sounds
+from otoscope.explain.spectrogram import Spectrogram
+from otoscope.explain.train_explainer import train_explainer
+from otoscope.explain.trained import read_explainer
+from otoscope.metrics.bootstrap import group_weights, percentile_interval
+from otoscope.models import open_model
+from otoscope.models.audio_model import AudioModel
+from otoscope.models.weights import hash_weights
+from otoscope.stage_config import Seed, StageConfig
+from otoscope.store import manifest
+
+PROTOCOL = "posthoc"
+FAMILIES: Mapping[str, str] = {
+    "cnn14": "cnn14",
+    "cnn14-speechbrain": "cnn14",
+    "conv2d": "conv2d",
+    "focalnet": "focalnet",
+    "vit-image": "vit",
+}
+"""Architecture of ours -> network of the published tables."""
+ATTENTION = ("vit", "transformer", "vit-image")
+"""Networks whose attention AMT maps."""
+
+
+class PosthocConfig(StageConfig):
+    """What the reproduction is given; unknown keys are refused.
+
+    Attributes
+    ----------
+    networks : tuple of str
+        Further classifiers of the same classes, for the rows of other networks.
+    explainers : tuple of str
+        Folders of trained explainers of any of the networks, and dictionaries.
+    methods : tuple of str
+        Untrained methods that every network is explained by.
+    train : tuple of str
+        Recipes that are trained for every network where no folder is given: ``nmf``, ``l2i``, ``piq``, ``lmac``.
+    seeds : tuple of int
+        Of trained explainers: one training each; the table says how far they differ.
+    epochs : int or None
+        Of a training; None: the recipe's.
+    folds : str or None
+        The clips that everything is judged on; published: 5. Explainers are trained on the others.
+    clips : int or None
+        At most so many of them, spread evenly; None: all.
+    contamination : str
+        ``clip``, ``white``, ``speech`` or ``noise``; the published table does not say which.
+    contaminants : str or None
+        Collection of speech or noise.
+    snr_db : float
+        Published mixtures: 12.04 dB.
+    controls : tuple of str
+    curves : bool
+        Also insertion and deletion.
+    replicates : int
+    batch_size : int
+    seed : int
+    """
+
+    networks: tuple[str, ...] = ()
+    explainers: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("amt", "saliency", "integrated-gradients", "grad-cam", "occlusion")
+    train: tuple[str, ...] = ()
+    seeds: tuple[Seed, ...] = (0,)
+    epochs: int | None = Field(None, ge=1)
+    folds: str | None = "5"
+    clips: int | None = Field(None, ge=2)
+    contamination: str = "clip"
+    contaminants: str | None = None
+    snr_db: float = 12.04
+    controls: tuple[str, ...] = tuple(CONTROLS)
+    curves: bool = True
+    replicates: int = Field(1000, ge=2)
+    batch_size: int = Field(16, ge=1)
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier with its explainers.
+
+    Attributes
+    ----------
+    name : str
+        As published where its architecture is, else the architecture.
+    model : AudioModel
+    methods : dict of str to Method
+        By name; the seeds of one method are ``lmac@0``, ``lmac@1``.
+    """
+
+    name: str
+    model: AudioModel
+    methods: dict[str, Method]
+
+
+@dataclass
+class Bench:
+    """Networks, clips, and the tables that were made of them.
+
+    Attributes
+    ----------
+    networks : list of Network
+        The main one first.
+    clips : Clips
+        The whole collection.
+    rows : tuple of int
+        The judged clips.
+    config : PosthocConfig
+    made : dict
+        ``(network, contaminated)`` -> scores, groups, seconds a clip.
+    """
+
+    networks: list[Network]
+    clips: Clips
+    rows: tuple[int, ...]
+    config: PosthocConfig
+    made: dict[tuple[str, bool], tuple[pl.DataFrame, Sequence[Any], dict[str, float]]] = field(
+        default_factory=dict
+    )
+
+    def sounds(self, network: Network, dirty: bool) -> Sounds:
+        """Return the judged clips as this network hears them, contaminated or not."""
+        return sounds_of(network.model, self.clips, self._scoring(dirty), self.rows)[0]
+
+    def scores(self, network: Network, dirty: bool) -> tuple[pl.DataFrame, Sequence[Any], dict[str, float]]:
+        """Return scores, groups of the clips and seconds a clip; heard once."""
+        key = (network.name, dirty)
+        if key not in self.made:
+            sounds = self.sounds(network, dirty)
+            explainers = {name: one.explainer for name, one in network.methods.items()}
+            found = scored(network.model, sounds, explainers, self._scoring(dirty).scoring())
+            self.made[key] = found.table, sounds.groups, found.seconds
+        return self.made[key]
+
+    def _scoring(self, dirty: bool) -> ScoreSetConfig:
+        how = self.config
+        return ScoreSetConfig(
+            controls=how.controls,
+            curves=how.curves,
+            batch_size=how.batch_size,
+            seed=how.seed,
+            contamination=how.contamination if dirty else None,
+            contaminants=how.contaminants if dirty else None,
+            snr_db=how.snr_db,
+        )
+
+
+def prepare(model: AudioModel, clips: Clips, out: Path, config: PosthocConfig) -> Bench:
+    """Return the networks with their explainers, trained where that is asked for.
+
+    Raises
+    ------
+    InputError
+        If a folder is of none of the networks, or two networks are of one architecture.
+    """
+    models = [model, *(open_model(one) for one in config.networks)]
+    names = [network_name(one) for one in models]
+    if len(set(names)) < len(names):
+        raise InputError(f"each network is of another architecture in these tables, got {', '.join(names)}")
+    held = _by_network(config.explainers, dict(zip(names, models, strict=True)))
+    networks = [
+        Network(name, one, _methods(name, one, held[name], clips, out, config))
+        for name, one in zip(names, models, strict=True)
+    ]
+    rows = chosen_rows(
+        clips.table, folds=config.folds, split=None, limit=config.clips, seed=None, spec=clips.spec
+    )
+    judged = tuple(range(len(clips))) if rows is None else tuple(int(one) for one in rows)
+    return Bench(networks, clips, judged, config)
+
+
+def network_name(model: AudioModel) -> str:
+    """Return the network of the published tables that a model is, else its architecture."""
+    architecture = str(model.config.get("architecture") or model.spec or "network")
+    return FAMILIES.get(architecture, architecture)
+
+
+def _by_network(folders: Sequence[str], models: Mapping[str, AudioModel]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {name: [] for name in models}
+    hashes = {hash_weights(one): name for name, one in models.items()}
+    for one in map(Path, folders):
+        if (one / DICTIONARY).is_file():
+            on = Spectrogram.from_json(manifest.read(one / DICTIONARY)["spectrogram"])
+            fits = [name for name, model in models.items() if Spectrogram.of(model) == on]
+        else:
+            fits = [hashes[h] for h in [read_explainer(one)["classifier"]["weights_hash"]] if h in hashes]
+        if not fits:
+            raise InputError(f"{one} is an explainer of none of the networks {', '.join(models)}")
+        for name in fits:
+            found[name].append(one)
+    return found
+
+
+def _methods(
+    name: str, model: AudioModel, folders: Sequence[Path], clips: Clips, out: Path, config: PosthocConfig
+) -> dict[str, Method]:
+    """Return the methods of a network: untrained, given, and trained now once a seed."""
+    options: dict[str, Any] = {"amt.placement": "stretch", "amt.threshold": "as-published"}
+    if name in ATTENTION:
+        options["amt.kind"] = "attention"
+    untrained = methods(config.methods, (), options if "amt" in config.methods else {}, model)
+    found = {one.name: one for one in untrained}
+    held = [(_kind(folder), folder) for folder in folders]
+    there = {"nmf" if kind == OCCLUSION else kind for kind, _ in held}
+    for kind in (one for one in config.train if one not in there):
+        places = [_train(kind, name, model, clips, out, config, seed) for seed in config.seeds]
+        held += [(_kind(place), place) for place in places]
+    for place, (kind, folder) in enumerate(held):
+        number = [one for one, _ in held[:place]].count(kind)
+        found[f"{kind}@{number}"] = methods((), [folder], {}, model)[0]
+    return found
+
+
+def _kind(folder: Path) -> str:
+    """Return the method of a folder; a fine-tuned L-MAC is a method of its own."""
+    if (folder / DICTIONARY).is_file():
+        return OCCLUSION
+    content = read_explainer(folder)
+    tuned = content["method"] == "lmac" and content["config"].get("guidance") is not None
+    return "lmac-finetuned" if tuned else str(content["method"])
+
+
+def _train(
+    kind: str, name: str, model: AudioModel, clips: Clips, out: Path, config: PosthocConfig, seed: int
+) -> Path:
+    place = out / "explainers" / f"{name}-{kind}-{seed}"
+    settings: dict[str, Any] = {"test_folds": config.folds, "seed": seed}
+    if config.epochs is not None and kind != "nmf":
+        settings["epochs"] = config.epochs
+    train_explainer(kind, model, clips, place, settings)
+    return place
+
+
+def kind_of(method: str) -> str:
+    """Return the method behind a name with a seed.
+
+    Examples
+    --------
+    >>> kind_of("lmac@1"), kind_of("amt")
+    ('lmac', 'amt')
+    """
+    return method.partition("@")[0]
+
+
+def over_seeds(
+    table: pl.DataFrame, groups: Sequence[Any], measures: Sequence[str], replicates: int, seed: int
+) -> pl.DataFrame:
+    """Return, per method and control, means over clips and seeds with 95 % intervals over groups.
+
+    Columns: method, control, n_seeds, n, then for each measure its mean, ``_low``, ``_high`` (clips by group; the
+    seeds of a clip averaged) and ``_seeds_low``, ``_seeds_high`` (least and largest mean of a seed; null for one seed).
+    """
+    told = table.with_columns(kind=pl.col("method").str.split("@").list.first())
+    weights = group_weights(np.unique(np.asarray(groups), return_inverse=True)[1], replicates, seed)
+    rows = []
+    for (kind, control), part in told.partition_by(
+        ["kind", "control"], as_dict=True, maintain_order=True
+    ).items():
+        row: dict[str, Any] = {"method": kind, "control": control, "n_seeds": part["method"].n_unique()}
+        for name in (one for one in measures if one in part.columns):
+            clean = part.with_columns(pl.col(name).cast(pl.Float64).fill_nan(None))
+            clip = (
+                clean.group_by("clip", maintain_order=True).agg(pl.col(name).mean()).drop_nulls().sort("clip")
+            )
+            seeds = clean.group_by("method").agg(pl.col(name).mean())[name].drop_nulls()
+            row |= {"n": part["clip"].n_unique(), name: clip[name].mean()}
+            if clip.height:
+                used = weights[:, clip["clip"].to_numpy()]
+                total = used.sum(axis=1)
+                means = np.where(
+                    total > 0, used @ clip[name].to_numpy() / np.where(total > 0, total, 1), np.nan
+                )
+                low, high = percentile_interval(means)
+                row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+            ends = (seeds.min(), seeds.max()) if len(seeds) > 1 else (None, None)
+            row |= {f"{name}_seeds_low": ends[0], f"{name}_seeds_high": ends[1]}
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)
