@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from otoscope.errors import InputError, UnknownNameError
+from otoscope.explain.hearing import Reentry, phase_of
+from otoscope.explain.spectrogram import Spectrogram
 from otoscope.models import cnn14_speechbrain, conv2d, folder, heads, open_model, vgg
 from otoscope.models.embedding import embedding
 from otoscope.models.log_magnitude import LogMagnitude, levelled, speechbrain_mel, speechbrain_stft
@@ -77,6 +79,21 @@ def test_levels():
     assert levelled(sound, "none") is sound
     with pytest.raises(UnknownNameError, match=r"level 'loud'.*none, peak, max"):
         LogMagnitude(speechbrain_stft(16000), "loud")
+
+
+@pytest.mark.parametrize(("level", "by_magnitude"), [("none", True), ("max", False)])
+def test_an_all_pass_mask_changes_nothing_at_any_level(level, by_magnitude):
+    model = conv2d.build(("a", "b"), width=2, level=level, seed=1).eval()
+    waveform = 0.05 * torch.randn(2, 1, 16000, generator=torch.Generator().manual_seed(0))
+    on = Spectrogram.of(model)
+    spectrum = on.spectrum(waveform[:, 0])
+    entry = Reentry(model, on, "auto", 16000)
+    assert entry.by_magnitude == by_magnitude
+    with torch.no_grad():
+        again = entry.output(spectrum.abs(), phase_of(spectrum))
+        torch.testing.assert_close(again, model(waveform), atol=2e-2, rtol=0)
+        published = model.net(model.front_end.from_magnitude(model.front_end.magnitude(waveform)))
+        torch.testing.assert_close(published, model(waveform))
 
 
 def test_the_small_conv2d(vectors, ruled, layer_outputs, deviation):

@@ -63,7 +63,8 @@ class Reentry:
     spectrogram : Spectrogram
         Of the magnitude.
     entry : {"sound", "magnitude", "auto"}
-        ``auto``: by magnitude where the front end offers it on this spectrogram, else by sound.
+        ``auto``: by magnitude where the front end offers it on this spectrogram and takes sounds at their own level,
+        else by sound.
     n_samples : int
         Length of the sound.
     """
@@ -86,7 +87,10 @@ class Reentry:
     @property
     def by_magnitude(self) -> bool:
         """Whether the magnitude goes in without becoming sound."""
-        return self.entry == "magnitude" or (self.entry == "auto" and self._offered)
+        levelled = (
+            getattr(self.model.front_end, "level", "none") != "none"
+        )  # a magnitude would miss its division
+        return self.entry == "magnitude" or (self.entry == "auto" and self._offered and not levelled)
 
     @property
     def _offered(self) -> bool:
