@@ -218,35 +218,52 @@ def _measured(
     sounds, about = sounds_of(model, clips, how, rows)
     explainers = {name: one.explainer for name, one in named(found).items()}
     result = scored(model, sounds, explainers, how.scoring())
-    keys = about.select(
-        pl.col("clip").cast(pl.Int64), "row", "id", "group", *(c for c in ("added",) if c in about.columns)
-    )
     tables = {
-        "scores": result.table.join(keys, on="clip", how="left", maintain_order="left"),
+        "scores": result.table.join(_keys(about), on="clip", how="left", maintain_order="left"),
         "summary": summarise(result.table, sounds.groups, replicates=how.replicates, seed=how.seed),
     }
-    with lent(model):
-        output = heard(model, sounds, how.batch_size)
     sanity = _sanity(model, sounds, explainers, how)
     if sanity.height:
         tables["sanity"] = sanity
     if how.label_fidelity:
         how_each = how.scoring().model_copy(update={"activation": "sigmoid"})
         tables["fidelity"] = auprc_fidelity(model, sounds, explainers, how_each, threshold=how.threshold)
-    tables["methods"] = pl.DataFrame(
-        [
-            {
-                "method": name,
-                "seconds_per_clip": result.seconds[name],
-                "training_s": one.training_s,
-                **_forgotten(sanity, name),
-                **_head(one, model, sounds, output, how),
-            }
-            for name, one in named(found).items()
-        ],
-        infer_schema_length=None,
-    )
-    counts = {
+    tables["methods"] = _about_methods(model, sounds, named(found), result.seconds, sanity, how)
+    return tables, _counts(sounds, clips)
+
+
+def _keys(about: pl.DataFrame) -> pl.DataFrame:
+    """Return what tells the clips of a table apart: place, row, id, group, and what was added to it."""
+    added = [one for one in ("added",) if one in about.columns]
+    return about.select(pl.col("clip").cast(pl.Int64), "row", "id", "group", *added)
+
+
+def _about_methods(
+    model: AudioModel,
+    sounds: Sounds,
+    found: Mapping[str, Method],
+    seconds: Mapping[str, float],
+    sanity: pl.DataFrame,
+    how: ScoreSetConfig,
+) -> pl.DataFrame:
+    """Return one row a method: seconds, sanity check, fidelity of its own head."""
+    with lent(model):
+        output = heard(model, sounds, how.batch_size)
+    rows = [
+        {
+            "method": name,
+            "seconds_per_clip": seconds[name],
+            "training_s": one.training_s,
+            **_forgotten(sanity, name),
+            **_head(one, model, sounds, output, how),
+        }
+        for name, one in found.items()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _counts(sounds: Sounds, clips: Clips) -> dict[str, Any]:
+    return {
         "n_clips": len(sounds),
         "n_groups": len(set(sounds.groups)),
         "n_failed": len(sounds.failures),
@@ -255,7 +272,6 @@ def _measured(
         "events_known": sounds.events is not None,
         "parts_known": sounds.parts is not None,
     }
-    return tables, counts
 
 
 def _sanity(
