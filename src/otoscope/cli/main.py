@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "measure explanations of many clips beside every control",
     ),
     "rate": ("otoscope.cli.rate:rate", "let people rate descriptions, blinded, and read their answers"),
+    "compare": ("otoscope.cli.compare:compare", "put runs side by side on the clips they share"),
     "report": ("otoscope.cli.report:report", "write a run as one page that plays"),
     "export": ("otoscope.cli.export:export", "write a run's tables as json, csv or parquet"),
     "study": ("otoscope.cli.study:study", "measure the descriptions against known truth"),
