@@ -15,6 +15,7 @@ from otoscope.data import DATASETS, open_data, reopen
 from otoscope.data.clips import STANDARD, Clips
 from otoscope.data.decode import Decoding, batches
 from otoscope.errors import InputError, OtoscopeError, StageError
+from tests.data import shards
 from tests.data.layouts import BUILDERS
 
 FIXTURES = {
@@ -26,6 +27,8 @@ FIXTURES = {
     "folder": "labelled_folder",
     "csv": "table",
     "hub": "hub_folder",
+    "tar": "tar_shards",
+    "parquet": "parquet_files",
     "sounds": "number",
     "notes": "instrument",
     "mix": "mixed",
@@ -71,6 +74,17 @@ def hub_folder(labelled_folder: Path, tmp_path: Path) -> Path:
     ]
     datasets.Dataset.from_dict({"audio": cells, "label": ["a", "b"]}).save_to_disk(str(tmp_path / "hub"))
     return tmp_path / "hub"
+
+
+@pytest.fixture
+def tar_shards(labelled_folder: Path, tmp_path: Path) -> str:
+    return shards.tar(labelled_folder, tmp_path / "shards")
+
+
+@pytest.fixture
+def parquet_files(labelled_folder: Path, tmp_path: Path) -> str:
+    pytest.importorskip("pyarrow")
+    return shards.parquet(labelled_folder, tmp_path / "parts")
 
 
 @pytest.fixture(params=sorted(DATASETS))
@@ -133,7 +147,7 @@ def test_a_source_travels_and_is_opened_again_by_a_run(clips: Clips, tmp_path: P
 
 @pytest.mark.parametrize("scheme", sorted(set(DATASETS) - {"sounds", "notes", "hub", "mix"}))
 def test_what_is_not_there_is_said(scheme: str, tmp_path: Path) -> None:
-    with pytest.raises(OtoscopeError, match=r"there is no (folder|table) .*nowhere"):
+    with pytest.raises(OtoscopeError, match=r"there is no (folder|table|shard) .*nowhere"):
         open_data(f"{scheme}:{tmp_path / 'nowhere'}")
 
 

@@ -33,6 +33,8 @@ DATASETS: dict[str, str] = {
     "folder": "otoscope.data.folder:load",
     "csv": "otoscope.data.csv:load",
     "evar": "otoscope.data.evar:load",
+    "tar": "otoscope.data.tar:load",
+    "parquet": "otoscope.data.parquet:load",
     "hub": "otoscope.data.hub:load",
     "mix": "otoscope.data.mixture:load",
     "sounds": "otoscope.data.sounds:load",

@@ -20,6 +20,7 @@ from otoscope.data.delimited import read_delimited
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, class_names, require_columns
 from otoscope.errors import DataLayoutError, InputError
+from otoscope.store.place import place
 
 _TEXT = ("path", "label", "split", "group", "id")
 _EXPECTED = "a header and rows path,label[,fold,split,start_s,end_s,group]"
@@ -47,8 +48,8 @@ def load(rest: str, *, labels: str = "label", multi: str = "", root: str = "") -
     EmptyDataError
         If the table has no row.
     """
-    file, names = Path(rest), [one.strip() for one in labels.split(",") if one.strip()]
-    base = Path(root) if root else file.parent
+    file, names = place(rest), [one.strip() for one in labels.split(",") if one.strip()]
+    base = place(root) if root else file.parent
     frame = _checked(_read(file, names), file)
     declared = "group" in frame.columns
     frame, sets = _labelled(frame.with_columns(_ids(frame, base)), names, multi)

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from otoscope.errors import DataLayoutError
+from otoscope.store.place import is_remote
 
 
 def read_delimited(file: Path, *, text: Sequence[str] = ()) -> pl.DataFrame:
@@ -27,7 +28,9 @@ def read_delimited(file: Path, *, text: Sequence[str] = ()) -> pl.DataFrame:
     """
     kept = {one: pl.String for one in text if one in header_of(file)}
     try:
-        return pl.read_csv(file, separator=_separator(file), schema_overrides=kept, infer_schema_length=None)
+        return pl.read_csv(
+            _content(file), separator=_separator(file), schema_overrides=kept, infer_schema_length=None
+        )
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise _unreadable(file, error) from error
 
@@ -43,9 +46,15 @@ def header_of(file: Path) -> list[str]:
     if not file.is_file():
         raise DataLayoutError(f"there is no table {file}")
     try:
-        return pl.read_csv(file, separator=_separator(file), n_rows=0, infer_schema=False).columns
+        content = _content(file)
+        return pl.read_csv(content, separator=_separator(file), n_rows=0, infer_schema=False).columns
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise _unreadable(file, error) from error
+
+
+def _content(file: Path) -> Path | bytes:
+    """Return what polars reads: the file, or the bytes of one in an object store."""
+    return file.read_bytes() if is_remote(file) else file
 
 
 def _separator(file: Path) -> str:

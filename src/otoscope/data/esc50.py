@@ -22,6 +22,7 @@ from otoscope.data.listed import found_in, listed_paths
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, require_columns
 from otoscope.errors import DataLayoutError, EmptyDataError, InputError
+from otoscope.store.place import place
 
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 _EXPECTED = "meta/esc50.csv and a folder audio/ (or ESC-50-master/ with both)"
@@ -45,7 +46,7 @@ def load(rest: str, *, subset: str = "") -> Clips:
     if subset not in {"", "esc10"}:
         raise InputError(f"subset is esc10 or nothing, got {subset!r}")
     name = subset or "esc50"
-    root = _root(Path(rest))
+    root = _root(place(rest))
     frame = with_credits(_table(root / "meta" / "esc50.csv", only_esc10=bool(subset)), root)
     frame = frame.with_columns(
         path=listed_paths([f"audio/{one}" for one in frame["filename"]], root, "meta/esc50.csv"),

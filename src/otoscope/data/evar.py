@@ -26,6 +26,7 @@ from otoscope.data.delimited import header_of, read_delimited
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, class_names, require_columns
 from otoscope.errors import DataLayoutError, InputError, UnknownNameError
+from otoscope.store.place import place
 
 MULTI = ("auto", "yes", "no")
 """Whether labels are lists joined by commas; ``auto``: where any holds a comma, as in EVAR."""
@@ -54,7 +55,7 @@ def load(rest: str, *, root: str = "", group: str = "", multi: str = "auto") -> 
     """
     if multi not in MULTI:
         raise UnknownNameError.of("value of multi", multi, MULTI)
-    file = Path(rest)
+    file = place(rest)
     frame = _read(file, group)
     several = multi == "yes" or (multi == "auto" and frame["label"].str.contains(",", literal=True).any())
     if several:
@@ -63,7 +64,7 @@ def load(rest: str, *, root: str = "", group: str = "", multi: str = "auto") -> 
     return assemble(
         frame,
         [LabelSet("label", class_names(found.drop_nulls().to_list()), "multi" if several else "single")],
-        FileSource(Path(root) if root else file.parent),
+        FileSource(place(root) if root else file.parent),
         name="evar",
         spec=f"evar:{rest}",
         expected=_EXPECTED,

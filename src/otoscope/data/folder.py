@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from otoscope.data.clips import Clips, LabelSet
 from otoscope.data.source import FileSource
 from otoscope.data.table import SOUND_SUFFIXES, assemble, class_names, is_sound
 from otoscope.errors import DataLayoutError, InputError
+from otoscope.store.place import is_remote, place
 
 LEVELS = ("label", "split", "fold", "group", "-")
 """What a folder level can stand for; ``-`` means nothing."""
@@ -46,7 +48,7 @@ def load(rest: str, *, levels: str = "label") -> Clips:
         If it holds no sound.
     """
     names = _level_names(levels)
-    root = Path(rest)
+    root = place(rest)
     if not root.is_dir():
         raise DataLayoutError(f"there is no folder {root}. Expected: {_EXPECTED}")
     paths = sorted(_sounds(root))
@@ -75,6 +77,12 @@ def _level_names(levels: str) -> list[str]:
 
 def _sounds(root: Path) -> Iterator[str]:
     """Yield the POSIX path of every sound under ``root``."""
+    if is_remote(root):
+        remote: Any = root
+        names = (one[len(remote.path.rstrip("/")) + 1 :] for one in remote.fs.find(remote.path))
+        hidden = re.compile(r"(^|/)\.")
+        yield from (one for one in names if not hidden.search(one) and is_sound(PurePosixPath(one).name))
+        return
     seen: set[str] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)

@@ -25,6 +25,7 @@ from otoscope.data.clips import Clips, LabelSet
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, class_names, sound_names
 from otoscope.errors import DataLayoutError
+from otoscope.store.place import place
 
 _NAME = re.compile(r"^(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)\.\w+$")
 _EXPECTED = "a folder recordings/ with files {digit}_{speaker}_{index}.wav"
@@ -54,7 +55,7 @@ def load(rest: str) -> Clips:
     DataLayoutError
         If there is no such folder or a sound's name has another form.
     """
-    root = _root(Path(rest))
+    root = _root(place(rest))
     frame = _described(_table(root / "recordings"), _speakers(root / "metadata.py"))
     sets = [LabelSet(one, class_names(frame[one].to_list())) for one in ("digit", "speaker")]
     spec = f"fsdd:{rest}"

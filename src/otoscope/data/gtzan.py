@@ -32,6 +32,7 @@ from otoscope.data.listed import found_in
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, require_columns, sound_names
 from otoscope.errors import DataLayoutError, EmptyDataError, InputError
+from otoscope.store.place import place
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 """The classes, in order."""
@@ -64,7 +65,7 @@ def load(rest: str, *, protocol: str = "", artists: str = "") -> Clips:
     """
     if protocol not in {"", FAULT_FILTERED}:
         raise InputError(f"protocol is {FAULT_FILTERED} or nothing, got {protocol!r}")
-    root = _root(Path(rest))
+    root = _root(place(rest))
     frame = _table(root)
     if protocol:
         frame = frame.filter(pl.col("split").is_not_null())

@@ -9,6 +9,7 @@ import polars as pl
 
 from otoscope.data.table import sound_names
 from otoscope.errors import DataLayoutError
+from otoscope.store.place import place
 
 
 def listed_paths(paths: Sequence[str], root: Path, table: str) -> pl.Series:
@@ -76,7 +77,7 @@ def root_of(
     DataLayoutError
         If there is no such folder, or none is laid out so: with what was expected and what was found.
     """
-    folder = Path(rest)
+    folder = place(rest)
     if not folder.is_dir():
         raise DataLayoutError(f"there is no folder {folder}. Expected: {expected}")
     for one in [folder, *(found for part in inside for found in sorted(folder.glob(part)))]:

@@ -28,6 +28,8 @@ SOURCES: dict[str, str] = {
     "sounds": "otoscope.data.sounds:SyntheticSource",
     "notes": "otoscope.data.notes:NoteSource",
     "hub": "otoscope.data.hub_source:HubSource",
+    "tar": "otoscope.data.tar_source:TarSource",
+    "parquet": "otoscope.data.parquet_source:ParquetSource",
     "mix": "otoscope.data.mixture_source:MixtureSource",
 }
 

@@ -29,6 +29,7 @@ from otoscope.data.listed import found_in, listed_paths
 from otoscope.data.source import FileSource
 from otoscope.data.table import assemble, require_columns
 from otoscope.errors import DataLayoutError
+from otoscope.store.place import place
 
 LICENCE = "CC BY-NC 3.0"
 """What the set's own page states."""
@@ -56,7 +57,7 @@ def load(rest: str) -> Clips:
     DataLayoutError
         If a folder, file or column is missing, a cell cannot be used, or no listed sound exists.
     """
-    root = _root(Path(rest))
+    root = _root(place(rest))
     frame = _credited(_table(root / _TABLE), root)
     listed = [
         f"audio/fold{fold}/{name}" for fold, name in frame.select("fold", "slice_file_name").iter_rows()
