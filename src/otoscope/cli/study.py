@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from otoscope.cli import options, study_selectivity
+from otoscope.cli import options, study_ablation, study_selectivity
 from otoscope.cli.output import framed, print_json, print_lines
 from otoscope.cli.study_overlap import overlap
 
@@ -185,3 +185,5 @@ study.command("cross-task")(study_selectivity.cross_task)
 study.command("planted-selectivity")(study_selectivity.planted_selectivity)
 study.command("selectivity-calibration")(study_selectivity.selectivity_calibration)
 study.command("overlap")(overlap)
+study.command("selectors")(study_ablation.selectors)
+study.command("deactivation")(study_ablation.deactivation)
