@@ -91,8 +91,8 @@ class TestFolder:
         assert len(account["history"]) == 3 and account["parts"]["train"] + account["parts"]["valid"] == 24
         metrics = {"valid_fidelity", "valid_fidelity_top3", "valid_disagreement", "valid_error"}
         assert metrics <= account["history"][0].keys() and account["test"] is None
-        best = max(account["history"], key=lambda row: row["valid_fidelity"])
-        assert account["best"]["valid_fidelity"] == best["valid_fidelity"]
+        best = min(account["history"], key=lambda row: row["valid_disagreement"])
+        assert account["best"] == best
         assert not (where / "fit").exists()
 
     def test_global_relevance_is_a_table(self, made, clips) -> None:
@@ -294,6 +294,7 @@ class TestPresets:
         assert weights == (5.0, 0.4, 0.5, 1.0, 20) and how.over_classes == "sum"
         assert (how.epochs, how.batch_size, how.learning_rate, how.optimiser) == (35, 32, 2e-4, "adam")
         assert (how.normaliser, how.top, how.threshold) == ("max", 5, 0.2)
+        assert (how.metric, how.better) == ("valid_fidelity", "higher")
 
     def test_the_recipe(self) -> None:
         how = configured(RECIPE, {"epochs": 2}, "l2i-speechbrain")

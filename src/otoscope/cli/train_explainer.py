@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import aligned, print_json, print_lines
 
+if TYPE_CHECKING:
+    from otoscope.models.audio_model import AudioModel
+
 
 def train_explainer(
     method: Annotated[str, typer.Argument(help="nmf (a dictionary), l2i, ...; a wrong name lists all")],
     model: options.Model,
-    data: options.Data,
     out: options.Out,
+    data: Annotated[str | None, typer.Option(help="sounds to learn from, as for train")] = None,
     test_folds: Annotated[str | None, typer.Option(help="folds that are heard once, at the end")] = None,
     test_split: Annotated[str | None, typer.Option(help="split that is heard once, at the end")] = None,
     valid: Annotated[
@@ -27,6 +30,12 @@ def train_explainer(
         str | None, typer.Option(help="folder that train-explainer nmf wrote, or an official .npy")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="passes over the training sound")] = None,
+    released: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", help="l2i: released weights that import-weights converted, in place of training"
+        ),
+    ] = None,
     folds: options.Folds = None,
     split: options.Split = None,
     limit: options.Limit = None,
@@ -38,9 +47,15 @@ def train_explainer(
     dry_run: options.DryRun = False,
 ) -> None:
     """Train what explains a classifier's decisions. A killed training continues with the same command."""
+    from otoscope.errors import InputError
     from otoscope.explain import train_explainer as training
     from otoscope.explain.trained import recipe_of
 
+    if released:
+        _take_over(method, options.open_network(model, device), released, options.path(out), dry_run)
+        return
+    if data is None:
+        raise InputError("--data is needed: the sounds to learn from")
     recipe = recipe_of(method)
     config = options.configured(
         recipe.config,
@@ -61,6 +76,19 @@ def train_explainer(
     started = time.perf_counter()
     training.train_explainer(method, network, clips, where, config, device=device)
     _show(where, f"{out}: {method} of {model}, {time.perf_counter() - started:.0f} s", json)
+
+
+def _take_over(method: str, network: AudioModel, files: list[str], out: Path, dry_run: bool) -> None:
+    from otoscope.errors import InputError
+    from otoscope.explain.l2i_released import import_l2i
+
+    if method != "l2i":
+        raise InputError(f"--from takes released weights of l2i, not of {method}")
+    if dry_run:
+        print_json({"out": str(out), "method": method, "from": files})
+        return
+    import_l2i(network, [options.path(one) for one in files], out)
+    print_lines([f"{out}: {method} from {', '.join(files)}"])
 
 
 def _show(folder: Path, what: str, as_json: bool) -> None:

@@ -8,8 +8,8 @@ A class is explained by what its components say (:mod:`otoscope.explain.l2i_rele
 output by the same number of its copy. *Presets*: ``l2i-2022``, the authors' losses, schedule and selection;
 ``l2i-speechbrain``, the recipe's. Their faults that decide published numbers are options here: the relevance that flips
 its sign, one weight a frame in place of attention, a fidelity that is weaker by the number of classes. Defaults are
-corrected: relevance is not flipped, an empty set is empty, any length of sound, the best epoch by agreement with the
-network on clips held out by group (the release takes the test clips, the recipe the last epoch).
+corrected: relevance is not flipped, an empty set is empty, any length of sound, the best epoch by the copy's loss on
+clips held out by group (the release takes the test clips, the recipe the last epoch).
 
 References: J. Parekh, S. Parekh, P. Mozharovskyi, F. d'Alche-Buc, G. Richard (2022), Listen to Interpret: Post-hoc
 Interpretability for Audio Networks with NMF, NeurIPS; SpeechBrain's ESC-50 interpretability recipes.
@@ -32,6 +32,7 @@ from otoscope.explain.hidden import HiddenMaps
 from otoscope.explain.l2i_config import PRESETS, L2IConfig
 from otoscope.explain.l2i_lesson import L2ILesson
 from otoscope.explain.l2i_net import L2INet
+from otoscope.explain.l2i_psi import LAYERS
 from otoscope.explain.l2i_relevance import contributions, kept, normalised
 from otoscope.explain.nmf_recipe import dictionary_of_updates
 from otoscope.explain.recipe import Recipe, RecipeConfig
@@ -56,7 +57,7 @@ class L2IRecipe(Recipe):
             dictionary = dictionary_of_updates(setting, config.dictionary_config())
         else:
             dictionary = open_dictionary(config.dictionary, setting.on)
-        maps = HiddenMaps.of(setting.model, config.layers, setting.n_samples)
+        maps = HiddenMaps.of(setting.model, layers_of(config), setting.n_samples)
         facts = {
             "layers": list(maps.layers),
             "shapes": [list(one) for one in maps.shapes],
@@ -197,6 +198,11 @@ class RandomComponents(ListenToInterpret):
         which = torch.zeros(len(activations), dtype=torch.bool)
         which[order[: int(count)]] = True
         return which.to(activations.device)
+
+
+def layers_of(config: L2IConfig) -> tuple[str, ...] | None:
+    """Return the layers whose maps Psi reads: those named, those of a published Psi, or None for all that have maps."""
+    return config.layers if config.layers is not None else LAYERS.get(config.psi)
 
 
 def _net(config: L2IConfig, facts: Mapping[str, Any]) -> L2INet:

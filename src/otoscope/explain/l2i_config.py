@@ -28,7 +28,8 @@ class L2IConfig(RecipeConfig):
     n_components, dictionary_sparsity, dictionary_iterations, dictionary_frames, per_class
         Of a dictionary that is learnt, see :class:`otoscope.explain.nmf_recipe.NmfRecipeConfig`.
     layers : tuple of str or None
-        Whose maps Psi reads, in its order; None: all declared layers that have maps.
+        Whose maps Psi reads, in its order; None: those of the published network for a published Psi, all declared
+        layers that have maps for ``compact``.
     psi : str
         A name of :data:`otoscope.explain.l2i_psi.PSIS`.
     width : int
@@ -47,6 +48,9 @@ class L2IConfig(RecipeConfig):
         Whether the copy's loss is summed over classes (softmax).
     temperature : float
         Of the network's output in that loss.
+    metric, better
+        What chooses the best epoch: the copy's loss on the validation part, which moves where agreement on a few dozen
+        clips stands still. As published: agreement.
     normaliser, threshold, top, empty
         Which components are kept, see :mod:`otoscope.explain.l2i_relevance`.
     relevance_pooling : {"trained", "max"}
@@ -83,6 +87,8 @@ class L2IConfig(RecipeConfig):
     eps: float = Field(1e-6, gt=0)
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(16, ge=1)
+    metric: str | None = "valid_disagreement"
+    better: Literal["higher", "lower"] = "lower"
 
     def dictionary_config(self) -> NmfRecipeConfig:
         """Return the options of a dictionary that is learnt here."""
@@ -116,6 +122,8 @@ _AUTHORS: dict[str, Any] = {
     "schedule": "constant",
     "warmup": 0.0,
     "clip_norm": None,
+    "metric": "valid_fidelity",
+    "better": "higher",
 }
 _SPEECHBRAIN: dict[str, Any] = {
     "n_components": 100,

@@ -185,6 +185,14 @@ PSIS: dict[str, str] = {
 """Psi -> class ``(shapes, n_components)``."""
 
 
+LAYERS: dict[str, tuple[str, ...]] = {
+    "authors": ("netx.layer16", "netx.layer14", "netx.layer11"),
+    "cnn14": tuple(f"encoder.conv_block{block}" for block in (6, 5, 4, 3)),
+    "conv2d": ("encoder.resblock",),
+}
+"""Psi -> layers of the published network whose maps it takes, where no layers are named."""
+
+
 def psi_of(name: str, shapes: Sequence[Shape], n_components: int, width: int | None = None) -> nn.Module:
     """Return an untrained Psi; ``width`` goes to ``compact`` alone."""
     made = lookup(PSIS, name, room="l2i_psi", kind="Psi")
