@@ -189,7 +189,7 @@ def istft(
     flat = spectrum.reshape(-1, n_frequencies, n_frames)
     frames = _frames(flat, settings) * w[:, None]  # (item, n_fft, frame)
     signal = _overlap_add(frames, settings.hop_length)  # (item, time)
-    weight = _overlap_add((w * w)[None, :, None].expand(1, -1, n_frames), settings.hop_length)
+    weight = _envelope(w * w, settings.hop_length, n_frames)
     signal = torch.where(weight > _COVERED, signal / weight.clamp_min(_COVERED), 0.0)
     start = settings.n_fft // 2 if settings.center else 0
     end = start + length if length is not None else signal.shape[-1] - start
@@ -219,6 +219,20 @@ def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
     total = n_fft + hop_length * (n_frames - 1)
     summed = functional.fold(frames, (1, total), (1, n_fft), stride=(1, hop_length))  # (item, 1, 1, time)
     return summed.reshape(n_items, total)
+
+
+def _envelope(squared: Tensor, hop_length: int, n_frames: int) -> Tensor:
+    """Return the sum of ``n_frames`` squared windows ``(sample,)`` at their places: ``(1, time)``.
+
+    Stretches of a hop are sums of the window's stretches, by one product with a matrix of zeros and ones.
+    """
+    n_stretches = -(-squared.numel() // hop_length)
+    padded = functional.pad(squared, (0, n_stretches * hop_length - squared.numel()))
+    places = torch.arange(n_frames + n_stretches - 1, device=squared.device)[:, None]
+    frame = places - torch.arange(n_stretches, device=squared.device)  # (stretch of time, stretch of window)
+    there = ((frame >= 0) & (frame < n_frames)).to(squared)
+    summed = (there @ padded.reshape(n_stretches, hop_length)).reshape(1, -1)
+    return summed[:, : squared.numel() + hop_length * (n_frames - 1)]
 
 
 def magnitude(spectrum: Tensor, power: float = 1.0, eps: float = 0.0) -> Tensor:

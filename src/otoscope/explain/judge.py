@@ -85,9 +85,12 @@ class Judge:
         """
         found = []
         reentry = Reentry(self.model, self.on, self.entry, n_samples)
+        magnitude = spectrum.abs() if self.domain == "log1p" else spectrum.real  # a linear mask asks for none
+        silent = not bool(fill.any())
         with torch.no_grad():
             for part in masks[:, None].split(self.batch_size):  # type: ignore[no-untyped-call]
-                kept = edited(spectrum, gain(part, spectrum.abs(), self.domain), fill)
+                passed = gain(part, magnitude, self.domain)
+                kept = spectrum * passed if silent else edited(spectrum, passed, fill)
                 if reentry.by_magnitude:
                     found.append(reentry.output(kept.abs().mean(1), kept.mean(1)))
                 else:
@@ -99,8 +102,8 @@ class Judge:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the outputs ``(mask, class)`` for what masks keep and for what they leave."""
         stack = torch.from_numpy(np.asarray(masks, np.float32)).to(spectrum.device)
-        kept, left = (self.heard(spectrum, one, fill, n_samples) for one in (stack, 1 - stack))
-        return kept, left
+        found = self.heard(spectrum, torch.cat([stack, 1 - stack]), fill, n_samples)
+        return found[: len(stack)], found[len(stack) :]
 
     def shapes(self, masks: NDArray[Any], magnitude: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         """Return size, sparseness, complexity, share of energy and roughness of masks ``(mask, frequency, frame)``."""
