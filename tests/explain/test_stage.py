@@ -36,7 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     for name, seconds in (("short", 1.0), ("long", 2.6)):
         time_s = np.arange(int(16000 * seconds)) / 16000
-        wave = 0.3 * np.sin(2 * np.pi * 700 * time_s) * (time_s > 0.4) + 0.01 * rng.standard_normal(len(time_s))
+        wave = 0.3 * np.sin(2 * np.pi * 700 * time_s) * (time_s > 0.4) + 0.01 * rng.standard_normal(
+            len(time_s)
+        )
         write(root / f"{name}.wav", wave[None].astype(np.float32), 16000)
     (root / "broken.wav").write_bytes(b"RIFF")
     return root
@@ -113,7 +115,11 @@ def test_every_class_above_a_level_is_explained(model, folder, tmp_path) -> None
     assert [one.manifest["target"]["name"] for one in found.kept] == list(model.classes)
     assert found.kept[0].manifest["config"]["activation"] == "sigmoid"
     none = explain(
-        model, None, tmp_path / "run", config.model_copy(update={"target": "all-above:0.999"}), which=[folder / "short.wav"]
+        model,
+        None,
+        tmp_path / "run",
+        config.model_copy(update={"target": "all-above:0.999"}),
+        which=[folder / "short.wav"],
     )
     assert not none.kept and none.without_target == ("short.wav",)
 
@@ -145,7 +151,13 @@ def test_what_cannot_be_done_is_said(model, folder, made, tmp_path) -> None:
     with pytest.raises(InputError, match=r"lmac is trained: give its folder"):
         explain(model, None, tmp_path / "b", config.model_copy(update={"methods": ("lmac",)}), which=short)
     with pytest.raises(UnknownNameError, match=r"unknown option 'cam.layer'"):
-        explain(model, None, tmp_path / "b", ExplainConfig(methods=("amt",), options={"cam.layer": "x"}), which=short)
+        explain(
+            model,
+            None,
+            tmp_path / "b",
+            ExplainConfig(methods=("amt",), options={"cam.layer": "x"}),
+            which=short,
+        )
     with pytest.raises(UnknownNameError, match=r"control of a single clip 'other-same'"):
         ExplainConfig(controls=("other-same",))
     assert not (tmp_path / "b").exists()
@@ -153,7 +165,9 @@ def test_what_cannot_be_done_is_said(model, folder, made, tmp_path) -> None:
 
 def test_one_bad_clip_is_counted_and_the_rest_is_explained(model, folder, tmp_path) -> None:
     config = ExplainConfig(methods=("amt",), controls=())
-    found = explain(model, None, tmp_path / "run", config, which=[folder / "broken.wav", folder / "short.wav"])
+    found = explain(
+        model, None, tmp_path / "run", config, which=[folder / "broken.wav", folder / "short.wav"]
+    )
     assert [one.id for one in found.failures] == ["broken.wav"] and found.made == 1
 
 
@@ -173,7 +187,9 @@ def test_how_a_sound_sounds() -> None:
     tone = 0.5 * np.sin(2 * np.pi * 1000 * time_s)[None] * (time_s >= 0.75)
     found = sounding(tone, 16000)
     assert found["level_db"] == pytest.approx(20 * np.log10(0.5 / np.sqrt(2) / 2), abs=0.01)
-    assert found["centroid_hz"] == pytest.approx(1000, abs=5) and found["active_s"] == pytest.approx(0.26, abs=0.011)
+    assert found["centroid_hz"] == pytest.approx(1000, abs=5) and found["active_s"] == pytest.approx(
+        0.26, abs=0.011
+    )
     assert active_s(np.zeros((1, 800)), 16000) == 0 and np.isnan(sounding(np.zeros((1, 8)), 8)["centroid_hz"])
 
 
