@@ -62,7 +62,7 @@ def test_events_are_labelled_with_their_clips(events: Run) -> None:
     assert own.classes == KINDS and len(own.rows) == 360  # those of the failed clip are left out
     assert own.groups[:6].tolist() == ["g0"] * 6 and own.weights[:3].tolist() == np.eye(3).tolist()
     joint = label(events, "event+kind", by="event", strata="side")
-    assert joint.classes[0] == "hum / class 0" and len(joint.classes) == 12
+    assert joint.classes[0] == "hum|class 0" and len(joint.classes) == 12
     assert set(joint.strata) == {"left", "right"}  # the events' own column, not the clips'
     assert label(events, "side", by="event").classes == ("left", "right")
 

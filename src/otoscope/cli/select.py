@@ -10,6 +10,8 @@ from otoscope.cli import options
 from otoscope.cli.output import framed, print_json, print_lines
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from otoscope.store.run import Run
 
 Plots = Annotated[str, typer.Option(help="svg, pdf or png beside the tables, or none")]
@@ -71,7 +73,7 @@ def select(
         return
     print_lines([name, *drawn, ""])
     for row in found["statistics"].iter_rows(named=True):
-        print_lines(_task(row))
+        print_lines([*_task(row), *_bar(row, found["thresholds"])])
         classes = found["classes"].filter(task=row["task"]).drop("task")
         print_lines(["", *framed(classes), ""])
 
@@ -101,6 +103,14 @@ def _task(row: dict[str, Any]) -> list[str]:
             f"  on two halves of the groups the same assignments to {100 * row['stability']:.0f} % (Jaccard)"
         )
     return lines
+
+
+def _bar(row: dict[str, Any], thresholds: pl.DataFrame) -> list[str]:
+    """Return a line where the published rule finds no neuron because the bar lies at the highest probability."""
+    decided = dict(thresholds.filter(task=row["task"]).select("threshold", "value").iter_rows())
+    if row["n_selected"] or decided.get("n_eligible") != 0:
+        return []
+    return [f"  none is eligible: 5 % of all activation probabilities or more are at the bar, {decided['bar']:g}"]
 
 
 def _drawn(kind: str, writer: str, run: Run, name: str) -> list[str]:

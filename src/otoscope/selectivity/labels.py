@@ -31,7 +31,7 @@ EVENT = "event"
 """Name of the label set that the events' label makes."""
 
 Multi = Literal["refuse", "split", "every"]
-JOINT, JOINED = "+", " / "
+JOINT, JOINED = "+", "|"
 Maps = Mapping[str, Mapping[str, str]]
 
 

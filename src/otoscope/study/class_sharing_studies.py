@@ -98,9 +98,12 @@ def genders(first: Sequence[str], second: Sequence[str]) -> dict[str, Pairs]:
 def _gender(name: str) -> str | None:
     words = {"m": "m", "male": "m", "f": "f", "female": "f"}
     return next(
-        (words[one] for one in (part.strip().lower() for part in name.split("/")) if one in words), None
+        (words[one] for one in (part.strip().lower() for part in name.split("|")) if one in words), None
     )
 
+
+_NOTES = ("note", "pitch", "label")
+"""Label sets of MIDI numbers."""
 
 EVENTS = {
     "dog": "bark", "laughing": "laughter", "coughing": "cough", "sneezing": "sneeze", "clapping": "applause",
@@ -162,7 +165,7 @@ WITHIN: dict[str, SharingStudy] = {
 CROSS: dict[str, SharingStudy] = {
     "octave": SharingStudy(
         "Octaves of Surge and of NSynth; equal and adjacent octaves share in the paper, low and high ones most.",
-        (Task(("octave",), ("note", "label")), Task(("octave",), ("pitch", "label"))),
+        (Task(("octave",), _NOTES), Task(("octave",), _NOTES)),
         octaves,
     ),
     "events": SharingStudy(
