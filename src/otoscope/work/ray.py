@@ -70,15 +70,19 @@ class _Worker:
         self._work, self._folder, self._merge = work, folder, merge
 
     def begin(self, device: str, threads: int) -> None:
+        """Get ready."""
         self._work.begin(device, threads)
 
     def compute(self, block: Block, left_out: dict[int, str]) -> int:
+        """Compute a block and return how many of its rows failed."""
         return sum(one.failed for one in self._work.compute((block,), left_out))
 
     def examine(self, row: int) -> None:
+        """Try one row alone."""
         self._work.try_alone(row)
 
     def join(self, node: Node) -> None:
+        """Merge two summaries."""
         join(node, self._folder, self._merge)
 
 
