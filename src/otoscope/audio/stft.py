@@ -187,7 +187,7 @@ def istft(
         raise InputError(f"expected {settings.n_frequencies} frequencies, got {n_frequencies}")
     w = _full_window(settings, spectrum, window)
     flat = spectrum.reshape(-1, n_frequencies, n_frames)
-    frames = _frames(flat, settings) * w[:, None]  # (item, n_fft, frame)
+    frames = _frames(flat, settings) * w  # (item, frame, n_fft)
     signal = _overlap_add(frames, settings.hop_length)  # (item, time)
     weight = _envelope(w * w, settings.hop_length, n_frames)
     signal = torch.where(weight > _COVERED, signal / weight.clamp_min(_COVERED), 0.0)
@@ -200,9 +200,9 @@ def istft(
 
 def _frames(flat: Tensor, settings: StftSettings) -> Tensor:
     if settings.one_sided:
-        frames: Tensor = torch.fft.irfft(flat, n=settings.n_fft, dim=-2)
+        frames: Tensor = torch.fft.irfft(flat.mT, n=settings.n_fft)
         return frames
-    both: Tensor = torch.fft.ifft(flat, n=settings.n_fft, dim=-2)
+    both: Tensor = torch.fft.ifft(flat.mT, n=settings.n_fft)
     return both.real
 
 
@@ -214,11 +214,18 @@ def _full_window(settings: StftSettings, like: Tensor, window: Tensor | None) ->
 
 
 def _overlap_add(frames: Tensor, hop_length: int) -> Tensor:
-    """Sum frames ``(item, sample, frame)`` at their places: ``(item, time)``."""
-    n_items, n_fft, n_frames = frames.shape
-    total = n_fft + hop_length * (n_frames - 1)
-    summed = functional.fold(frames, (1, total), (1, n_fft), stride=(1, hop_length))  # (item, 1, 1, time)
-    return summed.reshape(n_items, total)
+    """Sum frames ``(item, frame, sample)`` at their places: ``(item, time)``.
+
+    Every frame is cut into stretches of a hop; the j-th stretches of all frames are added at once, j hops later.
+    """
+    n_items, n_frames, n_fft = frames.shape
+    n_stretches = -(-n_fft // hop_length)
+    padded = functional.pad(frames, (0, n_stretches * hop_length - n_fft))
+    stretches = padded.reshape(n_items, n_frames, n_stretches, hop_length)
+    summed = frames.new_zeros(n_items, n_frames + n_stretches - 1, hop_length)
+    for j in range(n_stretches):
+        summed[:, j : j + n_frames] += stretches[:, :, j]
+    return summed.reshape(n_items, -1)[:, : n_fft + hop_length * (n_frames - 1)]
 
 
 def _envelope(squared: Tensor, hop_length: int, n_frames: int) -> Tensor:
