@@ -32,7 +32,8 @@ class AblateConfig(StageConfig):
         A probe of the run (the beginning of its name; ``last``), or a probe's folder, that judges in the place of the
         network's own head; judged are its test clips unless folds or split are named.
     refit : bool
-        With a saved probe: also train it again on the ablated network's embeddings of its own training clips.
+        With a saved probe: also train it again on the ablated network's embeddings of its own training clips. This
+        takes the place of ``probe``.
     task : str or None
         ``selection``: the task whose neurons are taken; None: the label set that is judged.
     selected_in : str or None

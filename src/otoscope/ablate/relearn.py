@@ -50,10 +50,12 @@ def probed(
     if len(targets) == 0:
         raise EmptyDataError("there is no clip to train a probe on")
     n_groups, n_classes = len(np.unique(groups)), len(np.unique(targets))
-    if n_groups < n_folds or n_classes < 2:
+    most = np.unique(targets, return_counts=True)[1].max()
+    if min(n_groups, most) < n_folds or n_classes < 2:
         raise InputError(
-            f"a probe needs two classes and at least as many groups as folds, got {n_classes} and {n_groups} for "
-            f"{n_folds} folds: lower probe_folds, or switch the probe off (probe=False)"
+            f"a probe needs two classes, and at least as many groups, and clips of a class, as folds; got {n_classes} "
+            f"classes, {n_groups} groups, at most {most} clips of a class for {n_folds} folds: lower probe_folds, or "
+            "switch the probe off (probe=False)"
         )
     right = np.zeros(len(targets), dtype=np.bool_)
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)

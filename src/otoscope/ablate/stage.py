@@ -164,8 +164,8 @@ def _ablated(bench: Bench, config: AblateConfig) -> tuple[dict[str, pl.DataFrame
         "related": tables.related(judged),
         "sets": tables.sets(planned, bench.run),
     }
-    if bench.saved is not None and config.refit:
-        written["refit"] = refitted(bench, planned, config)
+    if bench.saved is not None:
+        written["refit"] = refitted(bench, planned, config) if config.refit else pl.DataFrame()
     elif config.probe:
         place = _probe_place(bench, config)
         written["probe"] = recovered(lesion, hearing, planned, bench.labelled, place, config)
