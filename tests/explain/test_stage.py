@@ -218,5 +218,5 @@ def test_on_the_command_line_and_in_a_notebook(folder, tmp_path, capsys) -> None
     view = otoscope.open(out)
     assert view.explanations.table["method"].to_list() == ["amt"]
     assert view.explanations.controls["control"].unique().to_list() == ["all-pass"]
-    assert "<audio" in view._repr_html_() and "1 explanations" in repr(view)
+    assert "<audio" in view._repr_html_() and ": 1 explanation>" in repr(view)
     assert view.explanations.of("short.wav")[0].name == told["explanations"][0]["name"]

@@ -10,6 +10,8 @@ from otoscope.cli import options
 from otoscope.cli.output import aligned, framed, print_json, print_lines
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from otoscope.study.reproduce.exhibits import Made
 
 
@@ -95,10 +97,17 @@ def _lines(made: Made) -> list[str]:
     title = f"{made.exhibit.id}. {made.exhibit.title} ({made.seconds:.0f} s)"
     if made.table is None:
         return [title, f"  not made: {made.reason}"]
-    lines = [title, "ours:", *framed(made.table.head(12), 40)]
+    lines = [title, "ours:", *framed(_means(made.table).head(20), 40)]
     if made.exhibit.published is not None:
         lines += [f"published ({made.exhibit.source}):", *framed(made.exhibit.published.head(12), 40)]
     return [*lines, *(f"  {command}" for command in made.commands)]
+
+
+def _means(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a wide table without its intervals; the files and the page have them."""
+    import polars.selectors as columns
+
+    return table if table.width <= 16 else table.select(~columns.ends_with("_low", "_high"))
 
 
 def _plain(made: Made) -> dict[str, object]:

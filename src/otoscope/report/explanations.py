@@ -142,7 +142,8 @@ class ExplanationsView:
 
     def __repr__(self) -> str:
         """Return how many there are, in one line."""
-        return f"<explanations of {self.root}: {len(self)} of {len({one.clip for one in self.kept})} clips>"
+        n_clips = len({one.clip for one in self.kept})
+        return f"<explanations of {self.root}: {len(self)}, of {n_clips} clip{'' if n_clips == 1 else 's'}>"
 
     def _repr_html_(self) -> str:
         """Return every explanation with its picture and three players."""

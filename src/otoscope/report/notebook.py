@@ -193,7 +193,8 @@ class RunView:
     def __repr__(self) -> str:
         """Return the run in one line of text."""
         if not self.layers:
-            return f"<run {self.run.root}: {len(self.explanations)} explanations>"
+            n = len(self.explanations)
+            return f"<run {self.run.root}: {n} explanation{'' if n == 1 else 's'}>"
         return f"<run {self.run.root}: {self.neurons.height} neurons, {self.clips.height} clips>"
 
     def _repr_html_(self) -> str:
