@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -62,32 +63,7 @@ def import_l2i(model: AudioModel, files: Sequence[Path | str], out: Path | str) 
     parts = _parts([Path(one) for one in files])
     config = _config(parts)
     lengths, spectra = _spectra(parts["dictionary"]["W"], config)
-    maps = HiddenMaps.of(model, layers_of(config), probe_samples(model))
-    on = Spectrogram.of(model)
-    facts = {
-        "layers": list(maps.layers),
-        "shapes": [list(one) for one in maps.shapes],
-        "n_frequencies": int(spectra.shape[0]),
-        "n_components": int(spectra.shape[1]),
-        "n_classes": len(_head(parts["theta"])),
-        "n_frames": int(parts["theta"].get("hard_att.weight", torch.zeros(1, 1)).shape[1]),
-        "domain": "log1p",
-        "labels": None,
-        "dictionary": {"files": [Path(one).name for one in files]},
-    }
-    content = {
-        "method": "l2i",
-        "spectrogram": on.to_json(),
-        "classifier": {
-            "weights_hash": hash_weights(model),
-            "classes": list(model.classes),
-            "spec": model.spec,
-        },
-        "n_samples": probe_samples(model),
-        "config": config.model_dump(mode="json"),
-        "net": facts,
-        "training": {"imported": [Path(one).name for one in files]},
-    }
+    content = _content(model, config, parts["theta"], spectra, [Path(one).name for one in files])
     net = RECIPE.build(model, content)
     try:
         net.load_state_dict({"spectra": spectra, **_weights(parts, config, lengths)})
@@ -96,10 +72,35 @@ def import_l2i(model: AudioModel, files: Sequence[Path | str], out: Path | str) 
             f"these weights are of another interpreter than this classifier's: {error}"
         ) from error
     trained.save(net, Path(out), content)
-    found = trained.open_explainer(out, model)
-    if not isinstance(found, ListenToInterpret):
-        raise FormatError(f"{out} is no L2I")
-    return found
+    return cast(ListenToInterpret, trained.open_explainer(out, model))
+
+
+def _content(
+    model: AudioModel, config: L2IConfig, theta: Mapping[str, Tensor], spectra: Tensor, names: list[str]
+) -> dict[str, Any]:
+    """Return the manifest of the explainer."""
+    maps = HiddenMaps.of(model, layers_of(config), probe_samples(model))
+    facts = {
+        "layers": list(maps.layers),
+        "shapes": [list(one) for one in maps.shapes],
+        "n_frequencies": int(spectra.shape[0]),
+        "n_components": int(spectra.shape[1]),
+        "n_classes": len(_head(theta)),
+        "n_frames": int(theta.get("hard_att.weight", torch.zeros(1, 1)).shape[1]),
+        "domain": "log1p",
+        "labels": None,
+        "dictionary": {"files": names},
+    }
+    classifier = {"weights_hash": hash_weights(model), "classes": list(model.classes), "spec": model.spec}
+    return {
+        "method": "l2i",
+        "spectrogram": Spectrogram.of(model).to_json(),
+        "classifier": classifier,
+        "n_samples": probe_samples(model),
+        "config": config.model_dump(mode="json"),
+        "net": facts,
+        "training": {"imported": names},
+    }
 
 
 def _parts(files: Sequence[Path]) -> dict[str, dict[str, Tensor]]:
