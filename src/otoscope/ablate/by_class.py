@@ -28,6 +28,13 @@ from otoscope.metrics.classification import confusion as counted
 from otoscope.metrics.paired import lost_and_gained, mcnemar_p, sign_flip_p
 
 _DEALS = 1999
+_FLOATS = (
+    "before", "change", "change_low", "change_high", "random_change", "random_low", "random_high", "random_p",
+    "neighbour_change", "group_p", "mcnemar_p",
+)  # fmt: skip
+_CLASSES = {**dict.fromkeys(_FLOATS, pl.Float64), "related": pl.Boolean, "lost": pl.Int64, "gained": pl.Int64}
+_CONFUSION = {"random": pl.Float64, "neighbour": pl.Int64}
+"""Types of columns that may be null throughout."""
 
 
 def classes(judged: Judged) -> pl.DataFrame:
@@ -50,7 +57,7 @@ def classes(judged: Judged) -> pl.DataFrame:
                     "related": _related(judged, one.target, at),
                 }
                 rows.append(row | _random(judged, measured, place, at) | _paired(judged, name, place, at))
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, schema_overrides=_CLASSES, infer_schema_length=None)
 
 
 def _related(judged: Judged, target: int | None, at: int) -> bool | None:
@@ -94,7 +101,7 @@ def _paired(judged: Judged, name: str, place: int, at: int) -> dict[str, Any]:
 
 def confusion(judged: Judged) -> pl.DataFrame:
     """Return what the clips of each class are named before and after each concept's ablation."""
-    return pl.DataFrame(list(_confused(judged)), infer_schema_length=None)
+    return pl.DataFrame(list(_confused(judged)), schema_overrides=_CONFUSION, infer_schema_length=None)
 
 
 def _confused(judged: Judged) -> Iterator[dict[str, Any]]:

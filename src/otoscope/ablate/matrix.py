@@ -86,7 +86,8 @@ def heat_map(classes: pl.DataFrame, measure: str = "probability") -> HeatMap:
 def matrix(judged: Judged) -> pl.DataFrame:
     """Return one row a measure: the diagonal beside the rest, with both tests; empty with fewer than two classes."""
     rows = [row for name in MEASURES if (row := _row(judged, name)) is not None]
-    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
+    types = {"random_contrast": pl.Float64, "random_p": pl.Float64}
+    return pl.DataFrame(rows, schema_overrides=types, infer_schema_length=None) if rows else pl.DataFrame()
 
 
 def _row(judged: Judged, name: str) -> dict[str, Any] | None:

@@ -77,7 +77,9 @@ def refitted(bench: Bench, plan: Plan, config: AblateConfig) -> pl.DataFrame:
             found.append(_judged(bench, bench.saved, one, heard, parts))
     test = heard[np.isin(heard, bench.evaluated)]
     judged = Judgements(*(np.stack(one) for one in zip(*found, strict=True)))
-    return pl.DataFrame(list(_table(bench, plan, judged, test, config)), infer_schema_length=None)
+    lines = list(_table(bench, plan, judged, test, config))
+    types = {"class": pl.String, "target": pl.Boolean, "refit_random": pl.Float64}
+    return pl.DataFrame(lines, schema_overrides=types, infer_schema_length=None)
 
 
 def _rows(bench: Bench, saved: Probe, part: str) -> Rows:

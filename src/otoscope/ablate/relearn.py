@@ -53,7 +53,7 @@ def probed(
     most = np.unique(targets, return_counts=True)[1].max()
     if min(n_groups, most) < n_folds or n_classes < 2:
         raise InputError(
-            f"a probe needs two classes, and at least as many groups, and clips of a class, as folds; got {n_classes} "
+            f"a probe needs two classes, and at least as many groups as folds, and clips of a class; got {n_classes} "
             f"classes, {n_groups} groups, at most {most} clips of a class for {n_folds} folds: lower probe_folds, or "
             "switch the probe off (probe=False)"
         )

@@ -150,7 +150,13 @@ def _tables(shared: Shared, config: CompareConfig) -> tuple[dict[str, pl.DataFra
     found = {"cka": pl.concat(ckas.values()), "alignment": aligned_layers, "neurons": neurons}
     found |= _by_labels(shared, answering, config, not_made)
     found |= _by_words(shared, answering, neurons, config, not_made)
-    return {name: table for name, table in found.items() if table.width}, not_made
+    return {name: _typed(table) for name, table in found.items() if table.width}, not_made
+
+
+def _typed(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table whose columns have their type also where nothing in them is known."""
+    counts = pl.col("^(both|described)_(first|same_index|matched)$")
+    return table.with_columns(pl.col(pl.Null).cast(pl.Float64)).with_columns(counts.cast(pl.Int64))
 
 
 Answering = dict[tuple[str, str], list[tuple[int, int]]]
