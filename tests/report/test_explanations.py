@@ -129,14 +129,14 @@ def test_original_explanation_and_remainder_share_one_playhead(page: Any) -> Non
     until(page, lambda: first.locator(".go").text_content() == "▶")
     assert first.locator(".of").text_content() == "remainder by amt"
     assert first.locator("button[data-sound=remainder]").get_attribute("aria-pressed") == "true"
-    heads = {head.evaluate("one => one.style.left") for head in first.locator(".head").all()}
+    heads = {head.evaluate("one => one.style.left") for head in first.locator(".playhead").all()}
     assert heads == {"100%"}
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_a_picture_chooses_its_method_and_its_moment(page: Any) -> None:
-    stage = page.locator(".explained").nth(1).locator(".method").nth(1).locator(".stage")
+    stage = page.locator(".explained").nth(1).locator(".way").nth(1).locator(".stage")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + 20)
@@ -152,10 +152,10 @@ def test_a_picture_chooses_its_method_and_its_moment(page: Any) -> None:
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_masks_are_drawn_in_colour(page: Any) -> None:
-    page.locator(".explained .method canvas").first.scroll_into_view_if_needed()
+    page.locator(".explained .way canvas").first.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     colours = page.evaluate(
-        """() => { const c = document.querySelector('.explained .method canvas');
+        """() => { const c = document.querySelector('.explained .way canvas');
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
         for (let i = 0; i < d.length; i += 4) if (d[i] > d[i + 2] + 40 && d[i + 3] > 20) n++; return n; }"""
     )

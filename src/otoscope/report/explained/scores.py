@@ -12,8 +12,17 @@ from otoscope.report.explained.views import MEASURES, Cell
 from otoscope.store import explanation_scores as kept
 from otoscope.store.run import Run
 
-SHOWN = tuple(key for key in MEASURES if key not in ("sparseness", "complexity", "input_share"))
-_MOST = 12
+LEFT_OUT = ("top_3_fidelity", "sparseness", "complexity", "energy_in_events", "pointing_game", "target_kept")
+SHOWN = tuple(key for key in MEASURES if key not in (*LEFT_OUT, "improvement_db"))
+"""Measures on the page; the files have all."""
+
+ADDED: Mapping[str, str] = {
+    "white": "white noise",
+    "clip": "another clip",
+    "speech": "speech",
+    "noise": "noise",
+}
+"""Contamination -> what it is called."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,9 @@ def score_tables(run: Run) -> tuple[ScoreTable, ...]:
 def _table(name: str, scored: kept.Scores) -> ScoreTable:
     about = scored.about
     contaminated = about.get("contamination")
-    dirty = f" with {contaminated['kind']} at {contaminated['snr_db']:g} dB" if contaminated else ""
+    dirty = (
+        f", {ADDED[contaminated['kind']]} added {contaminated['snr_db']:g} dB below" if contaminated else ""
+    )
     lost = f"; {about['n_failed']} could not be decoded" if about["n_failed"] else ""
     note = (
         f"{about['n_clips']} clips of {about['n_groups']} recordings{lost}. Means over clips, 95 % intervals over "
@@ -60,12 +71,12 @@ def _table(name: str, scored: kept.Scores) -> ScoreTable:
     )
     first = scored.summary.filter(removal=about["config"]["removals"][0])
     groups = tuple(_group(method, first.filter(method=method), scored.methods) for method in about["methods"])
-    return ScoreTable(name, f"Scores on a set of clips{dirty}", note, groups)
+    return ScoreTable(name, f"Scored clips{dirty}", note, groups)
 
 
 def _group(method: str, summary: pl.DataFrame, methods: pl.DataFrame) -> ScoreGroup:
     there = set(summary["measure"].to_list())
-    measures = tuple(key for key in SHOWN if key in there)[:_MOST]
+    measures = tuple(key for key in SHOWN if key in there)
     rows = []
     for (control,), part in summary.group_by(["control"], maintain_order=True):
         found = {row["measure"]: row for row in part.iter_rows(named=True)}

@@ -12,7 +12,7 @@ const explanations = (() => {
       this.section = section;
       this.place = section.dataset.clip;
       this.seconds = Number(section.dataset.seconds);
-      this.methods = [...section.querySelectorAll(".method")];
+      this.methods = [...section.querySelectorAll(".way")];
       this.sound = "original";
       this.method = 0;
       this.at = 0;
@@ -20,7 +20,7 @@ const explanations = (() => {
       this.playing = false;
       this.buffers = null;
       this.nodes = new Map();
-      this.heads = [...section.querySelectorAll(".head")];
+      this.heads = [...section.querySelectorAll(".playhead")];
       this.stages = [...section.querySelectorAll(".stage")];
       this.go = section.querySelector(".go");
       this.clock = section.querySelector(".clock");
@@ -41,7 +41,7 @@ const explanations = (() => {
       }));
       this.stages.forEach((stage) => {
         stage.addEventListener("pointerdown", (event) => {
-          const method = stage.closest(".method");
+          const method = stage.closest(".way");
           if (method) this.choose(this.sound === "original" ? "explanation" : this.sound, Number(method.dataset.method));
           else this.choose("original");
           const box = stage.getBoundingClientRect();
@@ -205,7 +205,7 @@ const explanations = (() => {
   }
 
   const clips = [...page.querySelectorAll(".explained")].map((section) => new Clip(section));
-  const figures = [...page.querySelectorAll("figure.view")];
+  const figures = [...page.querySelectorAll("figure.seen")];
   const drawn = new IntersectionObserver((seen) => {
     for (const one of seen) if (one.isIntersecting) { drawn.unobserve(one.target); draw(one.target); }
   }, { rootMargin: "400px" });
