@@ -24,7 +24,8 @@ FIXED = re.compile(r"^(?:blocks\.\d|logits) +\d+|of \d+")  # neurons in a layer,
 
 
 def test_the_newcomers_path_is_all_there() -> None:
-    assert [words[0] for words in CALLS] == ["data", "train", "layers", "doctor", "dissect", "export"]
+    path = ["data", "train", "layers", "doctor", "dissect", "export"]
+    assert [words[0] for words in CALLS] == [*path, "describe", "ablate", "select", "explain"]
     for words in CALLS:
         for option, value in pairwise(words):
             if option == "--data":
