@@ -202,7 +202,19 @@ def test_ablations(run: Run, ablated: str) -> None:
     found = tables_of(run, ablated)
     text = section("ablations.md", "ablations/STRATEGY-HASH/", 2)
     assert re.findall(r"^### (\w+)\.parquet", text, re.MULTILINE) == [
-        *("summary", "effects", "classes", "random", "curve", "related", "sets", "probe")
+        *(
+            "summary",
+            "effects",
+            "classes",
+            "confusion",
+            "matrix",
+            "random",
+            "curve",
+            "related",
+            "sets",
+            "probe",
+        ),
+        "refit",  # of saved probes: test_probe_tables
     ]
     for name, table in found.items():
         same(table, typed("ablations.md", f"{name}.parquet"))
@@ -223,17 +235,9 @@ def test_markers_of_ablations(run: Run, ablated: str) -> None:
     for heading, (path, config) in cases.items():
         marker = manifest.read(path)
         named = set(re.findall(r"^\| `([^`]+)` \|", section("run.md", heading), re.MULTILINE))
-        inside = {one: marker[one] for one in ("inputs", "notes")}
-        assert (
-            set(
-                keys(
-                    {**inside, "notes": {**marker["notes"], "summary": 0}}
-                    if "summary" in marker["notes"]
-                    else inside
-                )
-            )
-            == named
-        )
+        rows = {one: 0 for one in ("summary", "matrix") if one in marker["notes"]}
+        inside = {"inputs": marker["inputs"], "notes": {**marker["notes"], **rows}}
+        assert set(keys(inside)) == named - {"inputs.probe"}
         assert set(marker["config"]) == set(config.model_fields) - {"sets_at_once", "memory_mb", "workers"}
     marker = manifest.read(run.root / "stages" / "ablate.json")
     named = set(re.findall(r"^\| `([^`]+)` \|", section("run.md", "ablate"), re.MULTILINE))
