@@ -1,7 +1,8 @@
 """How much does recording cost beside the bare forward pass, and what does decoding add?
 
 Each pair runs alternately on the same decoded clips, several times; the ratio is the median of the pairs' ratios,
-because a shared machine changes its speed between pairs more than within one. ``recording``
+because a shared machine changes its speed between pairs more than within one, and its lowest and highest pair stand
+beside it. ``cpu_ratio`` is that of the processor's time, which other programs disturb less. ``recording``
 is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk. Its one-time set-up
 (probing the layers, hashing the weights, creating the arrays) is not in the ratio.
 """
@@ -95,6 +96,13 @@ def best_of(repeats: int, *jobs: Callable[[], None]) -> list[float]:
     return best
 
 
+def timed(job: Callable[[], None]) -> tuple[float, float]:
+    """Return the wall time of a job and the processor's time of all threads."""
+    started, used = time.perf_counter(), time.process_time()
+    job()
+    return time.perf_counter() - started, time.process_time() - used
+
+
 def compare(
     model: AudioModel, clips: Clips, patterns: tuple[str, ...], folder: Path, repeats: int, batch_size: int
 ) -> dict[str, Any]:
@@ -102,19 +110,23 @@ def compare(
     config = RecordConfig(layers=patterns, batch_size=batch_size, workers=0)
     stream = decoded(model, clips, batch_size, config.block)
     bare(model, stream[:1])
-    times: list[list[float]] = []
+    plain, hooked = [], []
     for _ in range(repeats):
         job = prepared(model, clips, config, folder / "run")
-        times.append(best_of(1, lambda: bare(model, stream), lambda job=job: recording(job, stream)))
-    plain, hooked = (statistics.median(one[i] for one in times) for i in range(2))
+        plain.append(timed(lambda: bare(model, stream)))
+        hooked.append(timed(lambda job=job: recording(job, stream)))
     layers, _ = probe(model, resolve(model, patterns))
+    wall, cpu = ([one[i] / other[i] for one, other in zip(plain, hooked, strict=True)] for i in range(2))
     return {
         "layers": len(layers),
         "neurons": sum(one.n_neurons for one in layers),
         "clips": len(clips),
-        "bare_s": plain,
-        "recording_s": hooked,
-        "ratio": statistics.median(one[0] / one[1] for one in times),
+        "bare_s": statistics.median(one[0] for one in plain),
+        "recording_s": statistics.median(one[0] for one in hooked),
+        "ratio": statistics.median(wall),
+        "ratio_lowest": min(wall),
+        "ratio_highest": max(wall),
+        "cpu_ratio": statistics.median(cpu),
     }
 
 
@@ -153,6 +165,6 @@ def measure(quick: bool) -> dict[str, Any]:
         figures["cnn_declared"] = compare(network, clips, ("*",), folder, repeats, 32)
         figures["cnn_every_leaf"] = compare(network, clips, ("**",), folder, repeats, 32)
         figures["cnn_from_files"] = with_decoding(network, clips, folder)
-        few = clips.select(limit=16 if quick else 32)
+        few = clips.select(limit=16 if quick else 96)
         figures["ast_base_declared"] = compare(ast_base(folder), few, ("*",), folder, 1 if quick else 2, 8)
     return figures

@@ -124,7 +124,6 @@ def test_memory_is_bounded_and_files_of_any_size_give_the_same_bytes(
     windows = make_model(ClipLength(1.0, long="windows", overlap=0.5))
     plain = record(windows, clips, tmp_path / "plain", CONFIG)
     monkeypatch.setattr(event_blocks, "MOST_BYTES", 1)
-    monkeypatch.setattr(event_blocks, "ROWS_PER_CHUNK", 256)
     assert bytes_of(record(windows, clips, tmp_path / "often", CONFIG).root) == bytes_of(plain.root)
 
 

@@ -191,3 +191,26 @@ def test_windows_merged_equal_the_whole_clip() -> None:
         assert merged.positives is not None and torch.equal(merged.positives, whole.positives)
         torch.testing.assert_close(merged.evidence.trace, whole.evidence.trace)
         torch.testing.assert_close(merged.evidence.peak_s, whole.evidence.peak_s)
+
+
+def test_traces_of_some_frames_of_a_map() -> None:
+    whole = torch.randn(3, 40, 16, 50, generator=torch.Generator().manual_seed(6))
+    for grid in (whole[..., :49], whole[..., 1:], whole[:, :30], whole[1:]):
+        true = torch.cat([grid.amax(dim=2), -grid.amin(dim=2)], dim=1)
+        clip, pole_neuron = (
+            (torch.arange(true[..., 0].numel()) % 7 == 0).view(true.shape[:2]).nonzero(as_tuple=True)
+        )
+        assert torch.equal(pooling.traces_of(grid, clip, pole_neuron), true[clip, pole_neuron])
+
+
+@pytest.mark.parametrize("kind", sorted(pooling.GRID_POOLINGS))
+@pytest.mark.parametrize("order", ["time-major", "frequency-major"])
+def test_tokens_whose_last_frames_are_padding(kind: str, order: str) -> None:
+    tokens = torch.randn(2, 30, 700, generator=torch.Generator().manual_seed(3))
+    geometry = Geometry("BNC", 0, 3, 10, order, 0.1, 0.05)
+    found = reduce_batch(tokens, geometry, batch([70, 70]), RATE, wanted(kind))
+    grid = geometry.grid(tokens)[..., :7]
+    assert pooling._has_gaps(grid) == (order == "frequency-major")
+    np.testing.assert_allclose(found.pooled.numpy(), slow(grid.numpy(), 7, kind), atol=1e-6)
+    assert found.positives is not None
+    assert torch.equal(found.positives, (grid > 0).sum(dim=(2, 3)).float())

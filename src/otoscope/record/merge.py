@@ -1,8 +1,8 @@
 """Several recordings of one network as one run, as if all of their clips had been recorded at once.
 
 Clips, and events, stand one after another in the order of the runs; activations, counts, positions and counts by event
-are copied. Where the runs heard the clips in the batches of one recording (they end with a whole block), every array and
-table is that of one recording, byte for byte; else the network's own rounding, which depends on the batch, remains.
+are copied. Where the runs heard the clips in the batches of one recording (they end with a whole block), every array
+and table is that of one recording, byte for byte; else the network's own rounding, which depends on the batch, remains.
 Two exceptions: without float32 activations the neurons' moments are merged from the runs' own, exact to rounding; and
 among clips of equal value the runs' own ranks have decided already which are kept as evidence.
 

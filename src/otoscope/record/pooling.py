@@ -83,13 +83,27 @@ def passes(grid: Tensor, pooling: str, counts: bool) -> Passes:
         return Passes(pool(grid), (grid > 0).sum(dim=(2, 3)).float() if counts else None)
     pooled = torch.empty(grid.shape[:2])
     positives = torch.empty(grid.shape[:2]) if counts else None
+    above: Tensor | None = None
+    scattered = _has_gaps(grid)
     for piece in _pieces(grid):
-        part = grid[piece]
+        part = torch.empty_like(grid[piece]).copy_(grid[piece]) if scattered else grid[piece]
         pooled[piece] = pool(part)
         if positives is not None:
-            above = torch.empty_like(part, dtype=torch.float32)
+            if above is None or above.shape != part.shape:
+                above = torch.empty_like(part, dtype=torch.float32)
             positives[piece] = torch.gt(part, 0, out=above).sum(dim=(2, 3))
     return Passes(pooled, positives)
+
+
+def _has_gaps(grid: Tensor) -> bool:
+    """Return whether neurons lie side by side and positions are cut out of more: torch's sums are then slow.
+
+    So are tokens that run through the frames of one frequency row after another, of which the last frames are padding.
+    """
+    _, neuron, row, frame = grid.stride()
+    if neuron >= min(row, frame) or 1 in grid.shape[2:]:
+        return False
+    return row != grid.shape[3] * frame and frame != grid.shape[2] * row
 
 
 def traces(grid: Tensor) -> Tensor:
@@ -123,10 +137,17 @@ def traces_of(grid: Tensor, clip: Tensor, pole_neuron: Tensor) -> Tensor:
     for negative, extreme in ((False, torch.maximum), (True, torch.minimum)):
         pairs = (low == negative).nonzero()[:, 0]
         for at in torch.split(pairs, max(1, step)):
-            slabs = grid[clip[at], pole_neuron[at] - n_neurons * negative]  # (pair, frequency, frame)
+            slabs = _slabs(grid, clip[at], pole_neuron[at] - n_neurons * negative)
             peaks = _folded(slabs[:, None], extreme)[:, 0]
             found[at] = -peaks if negative else peaks
     return found
+
+
+def _slabs(grid: Tensor, clip: Tensor, neuron: Tensor) -> Tensor:
+    """Return ``(pair, frequency, frame)``; where slabs lie one after another they are copied row by row."""
+    if grid.stride(3) == 1 and grid.stride(0) == grid.shape[1] * grid.stride(1):
+        return grid.flatten(0, 1).index_select(0, clip * grid.shape[1] + neuron)
+    return grid[clip, neuron]
 
 
 def _pieces(grid: Tensor) -> Iterator[tuple[slice, slice]]:

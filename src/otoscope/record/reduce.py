@@ -332,7 +332,7 @@ class _Heard:
         clip, pole_neuron = wanted.nonzero(as_tuple=True)
         chosen = pooling.traces_of(self.grid, clip, pole_neuron)
         value, frame = chosen.max(dim=-1)
-        trace = torch.zeros((*wanted.shape, self.n_bins), dtype=torch.float16, device=wanted.device)
+        trace = _zeros((*wanted.shape, self.n_bins), wanted.device)
         seconds, hertz, values = torch.full((3, *wanted.shape), torch.nan, device=wanted.device)
         trace[clip, pole_neuron] = pooling.into_bins(chosen, self.n_bins).half()
         seconds[clip, pole_neuron] = self.seconds[frame] + self.starts[clip]
@@ -348,6 +348,13 @@ class _Heard:
         """Return the centre frequency of the largest row of ``(..., frequency)``."""
         rows = torch.tensor(self.geometry.frequency_hz, device=column.device, dtype=torch.float32)
         return rows[column.argmax(dim=-1)]
+
+
+def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return float16 zeros; on a CPU memory that is not written to is not touched, and most of a trace is not."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.zeros(shape, np.float16))
+    return torch.zeros(shape, dtype=torch.float16, device=device)
 
 
 def concatenate(parts: list[Reduction]) -> Reduction:
