@@ -1,0 +1,89 @@
+"""reproduce posthoc: every published row has ours or a reason, seeds are told apart, settings are checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from otoscope.cli.main import run as call
+from otoscope.data import open_data
+from otoscope.errors import InputError
+from otoscope.models import cnn
+from otoscope.study.reproduce.exhibits import exhibits
+from otoscope.study.reproduce.posthoc import CONTAMINATED, IN_DOMAIN, ROWS, reproduce
+from otoscope.study.reproduce.posthoc_bench import over_seeds
+
+FEW = {
+    "curves": False,
+    "controls": ("random-size",),
+    "methods": ("amt",),
+    "replicates": 20,
+    "contamination": "white",
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory):
+    clips = open_data("sounds:?n=10&kinds=rain,siren&duration_s=0.5")
+    model = cnn.build(("rain", "siren"), width=4, clip_s=0.5, n_mels=32).eval()
+    model.config = {"architecture": "conv2d"}  # stands in for the published network of that name
+    out = tmp_path_factory.mktemp("posthoc")
+    page, made = reproduce(model, clips, out, FEW)
+    return page, {one.exhibit.ours: one for one in made}
+
+
+def test_every_published_row_is_there_with_ours_or_a_reason(found) -> None:
+    page, made = found
+    assert all(one.table is not None for one in made.values()), [one.reason for one in made.values()]
+    table = made["in_domain"].table
+    assert table["row"].to_list()[:8] == list(IN_DOMAIN)
+    given = table.filter(pl.col("reason").is_null())
+    assert given["row"].to_list() == ["amt_conv2d"] and given["n"][0] == 2
+    reasons = dict(table.select("row", "reason").iter_rows())
+    assert "no focalnet was given" in reasons["amt_focalnet"]
+    assert "no piq of this conv2d was given" in reasons["piq"]
+    assert made["contaminated"].table["row"].to_list()[:3] == list(CONTAMINATED)
+    assert made["contaminated"].table["target_share"].drop_nulls().len() == 1
+    assert "Published" in page.read_text() and "0.305" in page.read_text()
+
+
+def test_published_numbers_are_those_of_the_tables() -> None:
+    shown = {one.ours: one.published for one in exhibits("posthoc")[1]}
+    assert set(shown["in_domain"]["row"]) | set(shown["contaminated"]["row"]) == set(ROWS)
+    lmac = shown["contaminated"].filter(row="lmac").row(0, named=True)
+    assert (lmac["average_increase"], lmac["average_drop_published"], lmac["complexity"]) == (
+        61.62,
+        3.83,
+        9.77,
+    )
+    assert shown["in_domain"].filter(row="piq_vit")["input_fidelity"][0] == 0.11
+
+
+def test_seeds_are_averaged_within_clips_and_told_apart() -> None:
+    table = pl.DataFrame(
+        {
+            "clip": [0, 1, 0, 1],
+            "method": ["lmac@0", "lmac@0", "lmac@1", "lmac@1"],
+            "control": pl.Series([None] * 4, dtype=pl.String),
+            "faithfulness": [0.0, 0.2, 0.4, 0.6],
+        }
+    )
+    row = over_seeds(table, ["a", "b"], ("faithfulness",), 200, 0).row(0, named=True)
+    assert row["method"] == "lmac" and row["n_seeds"] == 2 and row["n"] == 2
+    assert row["faithfulness"] == pytest.approx(0.3)
+    assert (row["faithfulness_seeds_low"], row["faithfulness_seeds_high"]) == pytest.approx((0.1, 0.5))
+    assert (row["faithfulness_low"], row["faithfulness_high"]) == pytest.approx((0.2, 0.4))
+
+
+def test_what_does_not_fit_is_refused(found, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = open_data("sounds:?n=4&kinds=rain,siren&duration_s=0.5")
+    model = cnn.build(("rain", "siren"), width=4, clip_s=0.5, n_mels=32).eval()
+    with pytest.raises(InputError, match="no trained explainer"):
+        reproduce(model, clips, tmp_path, {**FEW, "explainers": (str(tmp_path),)})
+    with pytest.raises(InputError, match="each network is of another architecture"):
+        reproduce("demo:", clips, tmp_path, {**FEW, "networks": ("demo:",)})
+    assert call(["reproduce", "posthoc", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["preset"] == "posthoc"
