@@ -7,6 +7,8 @@ into sound, :mod:`otoscope.explain.train_explainer` trains those of :data:`TRAIN
 explainers beside :data:`CONTROLS` under each of :data:`REMOVALS`.
 """
 
+from otoscope.callable_room import callable_room
+
 EXPLAINERS: dict[str, str] = {
     "amt": "otoscope.explain.amt:ActivationMap",
     "saliency": "otoscope.explain.gradients:Saliency",
@@ -45,3 +47,5 @@ REMOVALS: dict[str, str] = {
     "background": "otoscope.explain.removal:background",
 }
 """Removal operator -> function ``(spectrum, background, generator) -> spectrum`` put where something was removed."""
+
+callable_room(__name__, "otoscope.explain.stage:explain")
