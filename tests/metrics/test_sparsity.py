@@ -77,3 +77,14 @@ def test_reference_instances(parity) -> None:
         assert sps == pytest.approx(float(given[f"quantus/inst_SPS_{name}"]), abs=1e-9)
         comp = sparsity.complexity(values[None])[0]
         assert comp == pytest.approx(float(given[f"quantus/inst_COMP_{name}"]), abs=1e-9)
+
+
+def test_masks_in_half_precision_are_counted_to_the_same_measures() -> None:
+    rng = np.random.default_rng(3)
+    masks = np.stack(
+        [rng.random((9, 7)), rng.random((9, 7)) > 0.5, np.zeros((9, 7)), np.ones((9, 7))]
+    ).astype(np.float16)
+    masks[0, 0, 0] = -0.0
+    counted, sorted_ = sparsity.evaluate(masks), sparsity.evaluate(masks.astype(np.float64))
+    for name, values in sorted_.items():
+        assert np.allclose(counted[name], values, atol=1e-12, equal_nan=True), name

@@ -111,7 +111,9 @@ class Judge:
         total = float(np.square(magnitude, dtype=np.float64).sum())
         share = energy.sum((1, 2)) / total if total else np.full(len(masks), np.nan)
         rough = np.array([roughness(one) for one in masks])
-        return {**sparsity.evaluate(masks), "energy_share": share, "roughness": rough}
+        half = masks.astype(np.float16)
+        exact = np.array_equal(half.astype(masks.dtype), masks)
+        return {**sparsity.evaluate(half if exact else masks), "energy_share": share, "roughness": rough}
 
     def passed(self, masks: NDArray[Any], magnitude: NDArray[Any]) -> NDArray[np.float64]:
         """Return the energy that masks pass in each bin, ``(mask, frequency, frame)``."""

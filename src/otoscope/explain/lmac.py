@@ -11,9 +11,10 @@ guidance draws masks that already pass the clean sound towards it.
 Reference: F. Paissan, M. Ravanelli, C. Subakan (2024), Listenable Maps for Audio Classifiers, ICML. *Where we differ*
 from SpeechBrain's recipe (preset ``lmac-2024``; fine-tuned ``lmac-2024-finetuned``): any network's maps and all
 frames (``architecture="any"``); masked sound is resynthesised before the network hears it; the mask-out term is
-bounded; each clip is regularised alone, so that the strength does not depend on the batch; masks multiply the magnitude
-(``domain="linear"``), so that explanation and remainder add up; the epoch of least validation loss is kept, not the
-last one. In the preset, frames that the published decoder leaves out are silent; there they are cut off.
+bounded, and both it and the size weigh more; each clip is regularised alone, so that the strength does not depend on
+the batch; masks multiply the magnitude (``domain="linear"``), so that explanation and remainder add up; the epoch of
+least validation loss is kept, not the last one. In the preset, frames that the published decoder leaves out are
+silent; there they are cut off.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ class LmacConfig(MaskConfig):
 
     layers: tuple[str, ...] | None = None
     mask_in: float = Field(4.0, ge=0)
-    mask_out: float = Field(1.0, ge=0)
+    mask_out: float = Field(2.0, ge=0)
     out_term: lmac_losses.OutTerm = "bounded"
-    sparsity: float = Field(0.4, ge=0)
+    sparsity: float = Field(3.0, ge=0)
     smoothness: float = Field(0.0, ge=0)
     regulariser: Literal["per-clip", "as-published"] = "per-clip"
     start_from: str | None = None
@@ -82,7 +83,8 @@ class LmacConfig(MaskConfig):
     guidance_weight: float = Field(4.0, ge=0)
     gate: float = Field(0.6, ge=-1, le=1)
     correlation: lmac_losses.Correlation = "dotp"
-    epochs: int = Field(15, ge=1)
+    epochs: int = Field(10, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
 
 
 PUBLISHED: Mapping[str, Any] = MappingProxyType(
@@ -91,6 +93,7 @@ PUBLISHED: Mapping[str, Any] = MappingProxyType(
         "domain": "log1p",
         "entry": "auto",
         "mask_out": 0.2,
+        "sparsity": 0.4,
         "out_term": "as-published",
         "regulariser": "as-published",
         "epochs": 200,
