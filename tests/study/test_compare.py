@@ -132,6 +132,8 @@ def test_only_shared_clips_count_and_order_is_no_matter(runs: dict[str, Run], tm
     assert found.content["shared"]["clips"] == 16
     assert only(found.tables["alignment"], layer_first="act")["same_index_r"] == pytest.approx(1)
     assert only(found.tables["probe"], layer_first="act")["difference"] == 0
+    held = aligned([runs["known"], runs["same"]], CompareConfig(folds="1"))
+    assert held.ids == tuple(f"clip-{one}" for one in [*range(6), *range(12, 18)])
 
 
 def test_descriptions_that_changed_beside_halves(runs: dict[str, Run], tmp_path: Path) -> None:

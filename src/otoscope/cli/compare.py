@@ -57,6 +57,8 @@ def compare(
     descriptions: Annotated[
         str | None, typer.Option(help="table of descriptions; the last one of each run by default")
     ] = None,
+    folds: options.Folds = None,
+    split: options.Split = None,
     seed: options.Seed = 0,
     settings: options.Settings = None,
     json: options.Json = False,
@@ -74,6 +76,8 @@ def compare(
         settings,
         label_set=labels,
         layers=tuple(layers) if layers else None,
+        folds=folds,
+        split=split,
         selection=chosen,
         descriptions=descriptions,
         seed=seed,

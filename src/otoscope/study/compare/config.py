@@ -18,6 +18,8 @@ class CompareConfig(StageConfig):
         Task of selection and probe, as :mod:`otoscope.selectivity.labels` names it; None: the first run's primary one.
     layers : tuple of str
         Recorded layers or globs; all but ``logits`` where none is named.
+    folds, split : str or None
+        Compare on these clips only, by the first run's table: name clips that neither network was trained on.
     selection : dict
         Options of :class:`otoscope.selectivity.config.SelectConfig` in which its defaults are changed; equal for all
         runs.
@@ -44,6 +46,8 @@ class CompareConfig(StageConfig):
 
     label_set: str | None = None
     layers: tuple[str, ...] = ()
+    folds: str | None = None
+    split: str | None = None
     selection: dict[str, Any] = Field(default_factory=dict)
     blocks: int = Field(10, ge=0)
     splits: int = Field(3, ge=1)

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from otoscope.data.select import chosen_rows
 from otoscope.errors import EmptyDataError, InputError, OtoscopeError, UnknownNameError
 from otoscope.metrics.alignment import gram
 from otoscope.selectivity.config import SelectConfig
@@ -113,7 +114,7 @@ def aligned(given: Sequence[Run | Path | str], config: CompareConfig) -> Shared:
         raise InputError(f"a comparison needs two runs or more, got {len(given)}")
     opened = [_opened(one) for one in given]
     tables = [run.clips().filter(pl.col("status") == "ok") for run, _ in opened]
-    shared = set.intersection(*(set(one["id"].to_list()) for one in tables))
+    shared = set.intersection(*(set(one["id"].to_list()) for one in tables), _asked(opened[0][0], config))
     if len(shared) < LEAST:
         counts = ", ".join(str(one.height) for one in tables)
         raise EmptyDataError(
@@ -146,6 +147,14 @@ def _opened(given: Run | Path | str) -> tuple[Run, str | None]:
         run = open_run(Path(folder).expanduser())
         return run, run.layer(layer).name
     return open_run(Path(given).expanduser()), None  # raises: there is no run
+
+
+def _asked(run: Run, config: CompareConfig) -> set[str]:
+    """Return the ids of the clips that folds and split of the config leave in."""
+    table = run.clips()
+    spec = run.manifest["data"]["spec"]
+    rows = chosen_rows(table, folds=config.folds, split=config.split, limit=None, seed=None, spec=spec)
+    return set((table["id"] if rows is None else table["id"][rows]).to_list())
 
 
 def _order(table: pl.DataFrame, shared: set[str]) -> list[str]:
