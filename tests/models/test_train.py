@@ -190,19 +190,6 @@ def test_damaged_and_unlabelled_clips_are_counted(clips, tmp_path):
     assert account["parts"]["train"] + account["parts"]["valid"] + account["test"]["n_clips"] == 21
 
 
-def test_several_labels_a_clip_are_refused(clips, tmp_path):
-    import dataclasses
-
-    from otoscope.data.clips import LabelSet
-
-    several = clips.table.with_columns(tags=pl.Series([["a", "b"]] * 45))
-    data = dataclasses.replace(
-        clips, table=several, label_sets=(*clips.label_sets, LabelSet("tags", ("a", "b"), "multi"))
-    )
-    with pytest.raises(InputError, match=r"'tags' has several labels a clip.*label, kind"):
-        train("cnn", data, tmp_path, config(label_set="tags"))
-
-
 @pytest.mark.parametrize(
     "arch, changes, error, message",
     [

@@ -33,7 +33,8 @@ def train(
         str | None, typer.Option(help="encoder: train the head alone on what --from hears")
     ] = None,
     label_set: Annotated[
-        str | None, typer.Option(help="what to learn; the primary label set by default")
+        str | None,
+        typer.Option(help="what to learn, one class a clip or several; the primary one by default"),
     ] = None,
     derive: options.Derive = None,
     folds: options.Folds = None,
@@ -49,7 +50,10 @@ def train(
     quiet: options.Quiet = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Train a classifier. A killed training continues with the same command; --set option.width=16 reaches ARCH."""
+    """Train a classifier of one class a clip, or of several labels (mAP) where the label set gives several.
+
+    A killed training continues with the same command; --set option.width=16 reaches ARCH.
+    """
     from otoscope.models.train import TrainConfig, plan
     from otoscope.models.train import train as run_training
     from otoscope.models.train_presets import preset as train_preset
@@ -104,7 +108,28 @@ def _lines(account: dict[str, Any]) -> list[str]:
     test = account.get("test")
     if not test:
         return ["no test part: name one by --test-folds or --test-split"]
+    return _of_several(test) if "mean_average_precision" in test else _of_one(test)
+
+
+def _of_one(test: dict[str, Any]) -> list[str]:
     low, high = test["accuracy_95"]
     interval = f"95 % interval over groups {low:.3f} to {high:.3f}"
     share = f"test accuracy {test['accuracy']:.3f} ({interval}), {test['n_clips']} clips"
     return [share, *aligned(sorted(test["class_accuracy"].items()), ["class", "accuracy"])]
+
+
+def _of_several(test: dict[str, Any]) -> list[str]:
+    """Return mean and micro average precision, and that of each class, beside chance."""
+    lines = [f"test of {test['n_clips']} clips; intervals: 95 % over {test['n_groups']} groups"]
+    for name, key in (
+        ("mean average precision", "mean_average_precision"),
+        ("micro", "micro_average_precision"),
+    ):
+        if test[key] is None:
+            return [*lines, "no test clip has any of the labels"]
+        ends = test[f"{key}_95"]
+        interval = f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
+        lines.append(f"{name} {test[key]:.3f}{interval}, by chance {test[f'{key}_chance']:.3f}")
+    columns = ("class_average_precision", "class_chance", "class_prevalence")
+    rows = [(name, *(test[column][name] for column in columns)) for name in sorted(test["class_prevalence"])]
+    return [*lines, *aligned(rows, ["class", "average precision", "by chance", "prevalence"])]

@@ -39,7 +39,8 @@ class L2IConfig(RecipeConfig):
     dropout : float
         See the pooling.
     activation : {"softmax", "sigmoid"}
-        One class a clip, or several labels: what makes probabilities of the network's output.
+        One class a clip, or several labels: what makes probabilities of the network's output. Where it is not given,
+        what the network was trained to be.
     reconstruction, sparsity : float
         Weights of the losses, which are means over bins and activations.
     fidelity, later_fidelity : float

@@ -36,7 +36,8 @@ class ExplainConfig(StageConfig):
     target : str
         ``predicted``, ``label``, ``all-above:0.5``, a class, its index, or ``py:module:function`` of the output.
     activation : {"auto", "softmax", "sigmoid"}
-        From outputs to probabilities; ``auto``: sigmoid where the target is ``all-above``, else softmax.
+        From outputs to probabilities; ``auto``: what the network was trained to be (:mod:`otoscope.explain.squashing`);
+        where it does not say, sigmoid for the target ``all-above``, else softmax.
     domain, phase, iterations, remainder, loudness
         How masks become sound, see :class:`otoscope.explain.listen.Listening`.
     controls : tuple of str
@@ -87,7 +88,7 @@ class ExplainConfig(StageConfig):
 
     @property
     def squashing(self) -> str:
-        """The activation, decided."""
+        """The activation, decided where the network does not say."""
         if self.activation != "auto":
             return self.activation
         return "sigmoid" if self.target.startswith(ABOVE) else "softmax"

@@ -84,7 +84,7 @@ class ScoreConfig(StageConfig):
     entry : {"sound", "magnitude"}
         How masked spectrograms re-enter; ``magnitude`` only with the removal ``zero``.
     activation : {"softmax", "sigmoid"}
-        From outputs to probabilities.
+        From outputs to probabilities; where it is not given, sigmoid for a network that was trained on several labels.
     curves : bool
         Also insertion and deletion.
     shares : tuple of float

@@ -33,6 +33,7 @@ from otoscope.explain.mixed import contaminated, with_parts
 from otoscope.explain.randomise import cascade
 from otoscope.explain.score import ScoreConfig, heard, scored
 from otoscope.explain.sounds import Sounds
+from otoscope.explain.squashing import settled
 from otoscope.explain.summary import summarise
 from otoscope.metrics import bootstrap
 from otoscope.models import model_of
@@ -136,7 +137,8 @@ def score_explanations(
     ModelError
         If ``out`` is a run of another network.
     """
-    model, clips, how = model_of(model), clips_of(clips), ScoreSetConfig.of(config)
+    model, clips = model_of(model), clips_of(clips)
+    how = settled(ScoreSetConfig.of(config), model)
     found = methods(how.methods, explainers, how.options, model)
     identity = _identity(model, clips, how, found, rows)
     folder = _folder(Path(out), identity) if out is not None else None

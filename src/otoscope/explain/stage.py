@@ -27,6 +27,7 @@ from otoscope.explain.hearing import outputs
 from otoscope.explain.judge import probabilities
 from otoscope.explain.methods import Method, methods
 from otoscope.explain.request import Aim, ExplainConfig, aims
+from otoscope.explain.squashing import settled
 from otoscope.explain.windows import explain as explain_sound
 from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
@@ -173,7 +174,8 @@ def plan(
     explainers: Sequence[Path | str] = (),
 ) -> Plan:
     """Return what :func:`explain` would do; parameters and errors as there. Nothing is written."""
-    model, how = model_of(model), ExplainConfig.of(config)
+    model = model_of(model)
+    how = settled(ExplainConfig.of(config), model)
     collection = None if clips is None else clips_of(clips)
     weights = hash_weights(model)
     run = _standing(Path(out), weights)

@@ -36,6 +36,7 @@ from otoscope.explain.explanation import Explainer
 from otoscope.explain.recipe import Learning, RecipeConfig, Trainable
 from otoscope.explain.setting import Contamination, Setting, listening
 from otoscope.explain.spectrogram import Spectrogram
+from otoscope.explain.squashing import settled
 from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.device import checked_device
@@ -93,7 +94,7 @@ def train_explainer(
     """
     where, recipe = _folder(out), trained.recipe_of(method)
     network, heard = model_of(model, checked_device(device)), clips_of(clips)
-    how = configured(recipe, config, preset)
+    how = settled(configured(recipe, config, preset), network)
     identity = _identity(recipe, network, heard, how, contamination)
     if not is_finished(where, identity):
         _run(recipe, network, heard, where, how, identity, contamination)
@@ -113,7 +114,7 @@ def plan(
     """Return what :func:`train_explainer` would do, JSON-able; nothing is written. Arguments and errors are its own."""
     where, recipe = _folder(out), trained.recipe_of(method)
     network, heard = model_of(model, checked_device(device)), clips_of(clips)
-    how = configured(recipe, config, preset)
+    how = settled(configured(recipe, config, preset), network)
     finished = is_finished(where, _identity(recipe, network, heard, how, None))
     rows = split(heard, how)
     return {

@@ -16,7 +16,7 @@ A front end may offer more than ``forward``:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from torch import Tensor, nn
 
@@ -94,6 +94,9 @@ class AudioModel(nn.Module):
         Whether the front end can be told how many samples of each padded waveform are sound.
     config : dict
         JSON-able description of the architecture and of how it was made; kept with the weights.
+    label_kind : {"single", "multi"} or None
+        What the outputs were trained to be: logits of a softmax over the classes, one class a clip; or of a sigmoid
+        each, several labels a clip. None where nobody says.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class AudioModel(nn.Module):
         has_logits: bool = True,
         takes_lengths: bool = False,
         config: dict[str, Any] | None = None,
+        label_kind: Literal["single", "multi"] | None = None,
     ) -> None:
         super().__init__()
         self.front_end, self.net = front_end, net
@@ -119,6 +123,7 @@ class AudioModel(nn.Module):
         self.declared_layers, self.geometry_rule = declared_layers, geometry_rule
         self.has_logits, self.takes_lengths = has_logits, takes_lengths
         self.config: dict[str, Any] = dict(config or {})
+        self.label_kind = label_kind
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the logits ``(clip, class)`` of waveforms ``(clip, channel, time)`` at ``sample_rate``.

@@ -9,6 +9,7 @@
     classes          names of the output neurons
     sample_rate      Hz
     weights_hash     checked when the folder is read
+    label_kind       "multi": a sigmoid of each output, several labels a clip; absent for others
     training         data, metrics and class-wise results of the training; absent for others
     origin           kind, name and sha256 of the released file it was imported from; absent for others
 
@@ -18,7 +19,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from otoscope.arrays import to_tensor
 from otoscope.errors import FormatError, InputError, ModelError
@@ -75,6 +76,8 @@ def save(
     }
     accounts = {"training": training, "origin": origin}
     given = {name: account for name, account in accounts.items() if account is not None}
+    if model.label_kind == "multi":
+        content["label_kind"] = "multi"
     manifest.write(folder / MANIFEST, content | given)
 
 
@@ -111,8 +114,15 @@ def load(path: Path | str, device: str = "cpu") -> AudioModel:
             f"{folder / WEIGHTS} is not the file that {MANIFEST} names: its hash begins with {found[:8]}, "
             f"expected {content['weights_hash'][:8]}"
         )
-    model.spec = str(path)
+    model.spec, model.label_kind = str(path), _label_kind(content)
     return model.to(device).eval()
+
+
+def _label_kind(content: dict[str, Any]) -> Literal["single", "multi"] | None:
+    """Return what the outputs were trained to be; None for a network that was not trained here."""
+    if content.get("label_kind") == "multi":
+        return "multi"
+    return "single" if "training" in content else None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from otoscope.errors import Failure
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.augment import mixup
 from otoscope.models.embedding import embedding
+from otoscope.models.objective import Objective
 from otoscope.models.sound_cache import SoundCache
 from otoscope.models.start import head_name
 from otoscope.progress import track
@@ -42,17 +43,19 @@ class FrozenLesson:
     embeddings : Tensor (clip, neuron)
         Of the training clips.
     targets : Tensor (clip, class)
-        Their labels as shares of the classes.
+        Their labels as shares of the classes, or as the presence of each; NaN: unknown.
     heard : Tensor (clip, neuron)
         Embeddings of the validation clips.
-    truth : Tensor int64 (clip,)
-        The class of each validation clip.
+    truth : Tensor
+        The class of each validation clip, int64 (clip,); of several labels their presence (clip, class).
     failures : tuple of Failure
         Training and validation clips that could not be decoded.
     config : TrainConfig
         The options.
     device : str
         Where the model is.
+    objective : Objective
+        What is learnt of the labels.
     """
 
     model: AudioModel
@@ -64,6 +67,7 @@ class FrozenLesson:
     failures: tuple[Failure, ...]
     config: TrainConfig
     device: str
+    objective: Objective
 
     @property
     def learner(self) -> nn.Module:
@@ -76,19 +80,14 @@ class FrozenLesson:
         return list(order.split(self.config.batch_size))  # type: ignore[no-untyped-call]
 
     def loss(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the cross-entropy of a batch of mixed embeddings."""
+        """Return the objective's loss of a batch of mixed embeddings."""
         vectors, targets = self.embeddings[chosen].to(self.device), self.targets[chosen].to(self.device)
         vectors, targets = mixup(vectors, targets, self.config.mixup, generator)
-        return nn.functional.cross_entropy(self.learner(vectors), targets)
+        return self.objective.loss(self.learner(vectors), targets)
 
     def validate(self) -> Mapping[str, float]:
-        """Return accuracy and cross-entropy on the validation clips."""
-        logits = self.learner(self.heard.to(self.device)).cpu()
-        right = (logits.argmax(1) == self.truth).double().mean()
-        return {
-            "valid_accuracy": float(right),
-            "valid_cross_entropy": float(nn.functional.cross_entropy(logits, self.truth)),
-        }
+        """Return the objective's measures on the validation clips."""
+        return self.objective.measures(self.learner(self.heard.to(self.device)).cpu(), self.truth)
 
 
 def embed(model: AudioModel, cache: SoundCache, batch_size: int, device: str) -> Tensor:

@@ -22,6 +22,7 @@ from otoscope.models.audio_model import AudioModel
 from otoscope.models.augment import mixup, spec_augment, vary
 from otoscope.models.drops import drop_bands, drop_chunks
 from otoscope.models.frozen import FrozenLesson, embed
+from otoscope.models.objective import Objective, objective_of
 from otoscope.models.parts import Parts
 from otoscope.models.sound_cache import SoundCache, decode_all
 from otoscope.models.training_noise import Source, under
@@ -43,7 +44,7 @@ class Lesson:
     cache : SoundCache
         Sound of the training clips.
     targets : Tensor (clip, class)
-        Their labels as shares of the classes.
+        Their labels as shares of the classes, or as the presence of each; NaN: unknown.
     heard : Tensor (window, 1, time)
         The validation clips' windows, at unit full scale.
     owner : Tensor int64 (window,)
@@ -52,14 +53,16 @@ class Lesson:
         How much of its clip a window answers for.
     lengths : Tensor int64 (window,)
         Samples of each window that are sound.
-    truth : Tensor int64 (clip,)
-        The class of each validation clip.
+    truth : Tensor
+        The class of each validation clip, int64 (clip,); of several labels their presence (clip, class).
     failures : tuple of Failure
         Training and validation clips that could not be decoded.
     config : TrainConfig
         The options.
     device : str
         Where the model is.
+    objective : Objective
+        What is learnt of the labels.
     noise : callable or None
         Draws what lies under a training clip.
     """
@@ -75,6 +78,7 @@ class Lesson:
     failures: tuple[Failure, ...]
     config: TrainConfig
     device: str
+    objective: Objective
     noise: Source | None = None
 
     @property
@@ -95,17 +99,17 @@ class Lesson:
         return [part for part in parts if len(part) > 1 or len(order) == 1]
 
     def loss(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the cross-entropy of a batch of varied and mixed clips."""
+        """Return the objective's loss of a batch of varied and mixed clips."""
         config, rate = self.config, self.model.sample_rate
         waveforms = self._varied(chosen, generator)
         with torch.no_grad():
             features = self.model.features(waveforms)
             features, targets = mixup(features, self.targets[chosen].to(self.device), config.mixup, generator)
             features = masked(self.model.front_end, features, config, self.n_samples / rate, generator)
-        return nn.functional.cross_entropy(self.model.net(features), targets)
+        return self.objective.loss(self.model.net(features), targets)
 
     def validate(self) -> Mapping[str, float]:
-        """Return accuracy and cross-entropy on the validation clips, their windows merged."""
+        """Return the objective's measures on the validation clips, their windows merged."""
         n_clips, n_classes = len(self.truth), self.targets.shape[1]
         total, weight = torch.zeros(n_clips, n_classes), torch.zeros(n_clips, 1)
         size = self.config.batch_size
@@ -115,12 +119,7 @@ class Lesson:
             share = self.seconds[part, None]
             total.index_add_(0, self.owner[part], logits * share)
             weight.index_add_(0, self.owner[part], share)
-        logits = total / weight
-        right = (logits.argmax(1) == self.truth).double().mean()
-        return {
-            "valid_accuracy": float(right),
-            "valid_cross_entropy": float(nn.functional.cross_entropy(logits, self.truth)),
-        }
+        return self.objective.measures(total / weight, self.truth)
 
     def _varied(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
         config, rate = self.config, self.model.sample_rate
@@ -170,7 +169,8 @@ def prepare(
     """
     options = {**(start.options_of(source) if source else {}), "seed": config.seed, **config.options}
     rate = source.sample_rate if source else build(labels.classes, **options).sample_rate
-    targets = np.asarray(clips.targets(labels.name), np.int64)
+    objective = objective_of(labels.kind)
+    targets = objective.targets(clips, labels.name)
     with (
         closing(decode_all(clips, parts.train, Decoding(rate), config.workers)) as cache,
         closing(decode_all(clips, parts.valid, Decoding(rate), config.workers)) as valid,
@@ -178,19 +178,22 @@ def prepare(
         if options.get("clip_s") is None:
             options["clip_s"] = typical_length_s(cache.durations_s(rate))
         model: AudioModel = build(labels.classes, **options).to(device)
+        model.label_kind = labels.kind
         if source is None:
             standardise(model, cache, device)
         else:
             start.take_over(model, source, labels)
-        shares = _shares(targets[cache.rows], len(labels.classes), config.label_smoothing)
+        shares = objective.shares(targets[cache.rows], len(labels.classes), config.label_smoothing)
         truth = torch.from_numpy(targets[valid.rows])
         rest = (truth, (*cache.failures, *valid.failures), config, device)
         if config.freeze is None:
             noise = training_noise.source(config.noise, rate) if config.noise else None
-            yield Lesson(model, cache, shares, *_windows(model, valid), *rest, noise=noise)
+            yield Lesson(
+                model, cache, shares, *_windows(model, valid), *rest, objective=objective, noise=noise
+            )
         else:
             heard = [embed(model, one, config.batch_size, device) for one in (cache, valid)]
-            yield FrozenLesson(model, cache, heard[0], shares, heard[1], *rest)
+            yield FrozenLesson(model, cache, heard[0], shares, heard[1], *rest, objective=objective)
 
 
 def masked(
@@ -265,8 +268,3 @@ def _windows(model: AudioModel, cache: SoundCache) -> tuple[Tensor, Tensor, Tens
             lengths.append(window.n_valid)
     stacked = torch.from_numpy(np.stack(heard)[:, None])  # (window, 1, time)
     return stacked, torch.tensor(owner), torch.tensor(seconds), torch.tensor(lengths)
-
-
-def _shares(targets: NDArray[np.int64], n_classes: int, smoothing: float) -> Tensor:
-    one_hot = nn.functional.one_hot(torch.from_numpy(targets), n_classes).float()
-    return one_hot * (1.0 - smoothing) + smoothing / n_classes

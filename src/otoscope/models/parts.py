@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from otoscope.data.clips import Clips
 from otoscope.data.splits import split_by_group
 from otoscope.errors import EmptyDataError, InputError
+from otoscope.models.objective import objective_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def split_parts(
     Parameters
     ----------
     clips : Clips
-        With single labels.
+        Labelled.
     label_set : str or None
         The labels by which the validation part is balanced; None is the primary set.
     test_folds, test_split : str or None
@@ -65,7 +66,8 @@ def split_parts(
     EmptyDataError
         If nothing is left to train on.
     """
-    labelled = np.asarray(clips.targets(label_set), np.int64) >= 0
+    objective = objective_of(clips.label_set(label_set).kind)
+    labelled = objective.labelled(objective.targets(clips, label_set))
     test = _test_part(clips, test_folds, test_split)
     rest = np.flatnonzero(labelled & ~test).astype(np.int64)
     if rest.size == 0:

@@ -6,9 +6,10 @@
 3. The training clips' log-mel bands give the front end its standardisation constants.
    A network that is given (``start_from``) keeps its own constants and weights (:mod:`otoscope.models.start`).
 4. AdamW with a cosine schedule on clips varied by :mod:`otoscope.models.augment`, with noise under them
-   (:mod:`otoscope.models.training_noise`) and parts dropped where asked; cross-entropy on mixed labels;
-   the epoch that is best on the validation part is kept (:mod:`otoscope.fit.loop`). With ``freeze`` only the head
-   learns, on clips that are heard once and not varied (:mod:`otoscope.models.frozen`).
+   (:mod:`otoscope.models.training_noise`) and parts dropped where asked; cross-entropy on mixed labels, binary where
+   the label set gives a clip several (:mod:`otoscope.models.objective`); the epoch that is best on the validation
+   part is kept (:mod:`otoscope.fit.loop`). With ``freeze`` only the head learns, on clips that are heard once and
+   not varied (:mod:`otoscope.models.frozen`).
 
 An architecture may bring a ``RECIPE``: values that stand in for the defaults below where the config leaves them open.
 
@@ -37,9 +38,10 @@ from otoscope.fit.loop import FitConfig, History, fit
 from otoscope.models import ARCHITECTURES, folder, start
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.device import checked_device
-from otoscope.models.evaluate import clip_logits, scores
+from otoscope.models.evaluate import clip_logits
 from otoscope.models.frozen import FrozenLesson
 from otoscope.models.lesson import Lesson, prepare
+from otoscope.models.objective import objective_of
 from otoscope.models.parts import Parts, split_parts
 from otoscope.models.train_config import TrainConfig as TrainConfig
 from otoscope.models.train_config import with_recipe
@@ -65,8 +67,8 @@ def train(
     arch : str
         A name of :data:`otoscope.models.ARCHITECTURES`.
     clips : Clips or str
-        The collection, or the text that names it. Labelled (one class a clip), with folds or splits where a test part
-        is asked for.
+        The collection, or the text that names it. Labelled, with one class a clip or several, and with folds or splits
+        where a test part is asked for.
     out : path
         The model's folder. A finished training with the same config and data is returned as it is.
     config : TrainConfig or dict, optional
@@ -77,14 +79,14 @@ def train(
     Raises
     ------
     InputError
-        If the clips carry no single labels, a part is empty, or ``out`` is a file; UnknownNameError for an unknown
-        architecture, option, label set, fold or split.
+        If the clips carry no labels, a part is empty, the metric is of another kind of labels, or ``out`` is a file;
+        UnknownNameError for an unknown architecture, option, label set, fold or split.
     StageError
         If ``out`` holds another model or training.
     """
     where, clips, device = _folder(out), clips_of(clips), checked_device(device)
     build, config = _asked(arch, TrainConfig.of(config))
-    labels = _single(clips, config)
+    labels = _learnt(clips, config)
     source = start.open_start(arch, config.start_from, device) if config.start_from else None
     identity = _identity(arch, clips, config, labels, source)
     if _is_finished(where, identity):
@@ -110,7 +112,7 @@ def plan(
     """
     where = _folder(out)
     _, config = _asked(arch, TrainConfig.of(config))
-    labels = _single(clips, config)
+    labels = _learnt(clips, config)
     source = start.open_start(arch, config.start_from, device) if config.start_from else None
     finished = _is_finished(where, _identity(arch, clips, config, labels, source))
     parts = _parts(clips, config)
@@ -180,7 +182,7 @@ def _fit(lesson: Lesson | FrozenLesson, config: TrainConfig, out: Path, identity
         warmup=config.warmup,
         patience=config.patience,
         metric=config.metric,
-        better="higher" if config.metric == "valid_accuracy" else "lower",
+        better="lower" if config.metric == "valid_cross_entropy" else "higher",
         seed=config.seed,
     )
     return fit(
@@ -202,12 +204,14 @@ def _check_options(arch: str, build: Any, options: dict[str, Any]) -> None:
             raise UnknownNameError.of(f"option of {arch}", name, known)
 
 
-def _single(clips: Clips, config: TrainConfig) -> LabelSet:
+def _learnt(clips: Clips, config: TrainConfig) -> LabelSet:
+    """Return the label set, whose kind has the config's metric."""
     labels = clips.label_set(config.label_set)
-    if labels.kind != "single":
+    metrics = objective_of(labels.kind).metrics
+    if config.metric not in metrics:
+        what = "several labels a clip" if labels.kind == "multi" else "one class a clip"
         raise InputError(
-            f"label set {labels.name!r} has several labels a clip; train learns one class a clip: choose another "
-            f"of {', '.join(one.name for one in clips.label_sets)}"
+            f"label set {labels.name!r} gives {what}: metric is {' or '.join(metrics)}, got {config.metric!r}"
         )
     return labels
 
@@ -262,8 +266,9 @@ def _test(
         model, part, batch_size=config.batch_size, workers=config.workers, device=device
     )
     heard = np.isfinite(logits).all(1)
-    targets = np.asarray(part.targets(config.label_set), np.int64)[heard]
+    objective = objective_of(part.label_set(config.label_set).kind)
+    targets = objective.targets(part, config.label_set)[heard]
     groups = part.table["group"].filter(pl.Series(heard)).to_list()
-    result = scores(logits[heard], targets, groups, model.classes, config.seed)
+    result = objective.scores(logits[heard], targets, groups, model.classes, config.seed)
     in_collection = [replace(one, row=int(parts.test[one.row])) for one in failures]
     return {**result, "failures": [asdict(one) for one in in_collection]}

@@ -51,10 +51,11 @@ class TrainConfig(StageConfig):
         at most 10 s, where neither config nor ``start_from`` gives it.
     epochs, batch_size, learning_rate, weight_decay, optimiser, schedule, warmup, patience
         See :class:`otoscope.fit.loop.FitConfig`.
-    metric : {"valid_accuracy", "valid_cross_entropy"}
-        Which value of the validation part chooses the best epoch.
+    metric : {"valid_cross_entropy", "valid_accuracy", "valid_mean_average_precision"}
+        Which value of the validation part chooses the best epoch: accuracy of one class a clip, mean average precision
+        of several labels; cross-entropy (of several labels binary) of either.
     mixup : float
-        The Beta distribution's alpha; 0 mixes nothing.
+        The Beta distribution's alpha; 0 mixes nothing. Targets are mixed as the features are, of several labels too.
     time_shift_s, gain_db : float
         Largest roll and gain to either side.
     masks, mask_mels, mask_s
@@ -72,7 +73,7 @@ class TrainConfig(StageConfig):
     drop_share : float
         Share of clips in which bands and stretches are dropped, in [0, 1].
     label_smoothing : float
-        Share of each label that is spread over all classes.
+        Share of each label that is spread over all classes; of several labels, halfway between present and absent.
     seed : int
         Of split, weights, order and augmentation.
     workers : int
@@ -95,7 +96,9 @@ class TrainConfig(StageConfig):
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(0.1, ge=0, lt=1)
     patience: int | None = Field(None, ge=1)
-    metric: Literal["valid_accuracy", "valid_cross_entropy"] = "valid_cross_entropy"
+    metric: Literal["valid_accuracy", "valid_cross_entropy", "valid_mean_average_precision"] = (
+        "valid_cross_entropy"
+    )
     mixup: float = Field(0.3, ge=0)
     time_shift_s: float = Field(1.0, ge=0)
     gain_db: float = Field(6.0, ge=0)

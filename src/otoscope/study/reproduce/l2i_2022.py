@@ -31,6 +31,7 @@ from otoscope.explain.l2i import ListenToInterpret, RandomComponents
 from otoscope.explain.located import power
 from otoscope.explain.overlap import OverlapConfig
 from otoscope.explain.overlap import overlap as overlapped
+from otoscope.explain.squashing import settled
 from otoscope.explain.windows import explain
 from otoscope.metrics import label_fidelity, separation
 from otoscope.metrics.faithfulness import top_k_fidelity
@@ -70,7 +71,8 @@ def reproduce(
         If the test part does not exist. What a single exhibit lacks is its reason, and no error.
     """
     folder = Path(out)
-    bench = L2IBench(model_of(model), clips_of(clips), folder, L2IReproduceConfig.of(config))
+    network = model_of(model)
+    bench = L2IBench(network, clips_of(clips), folder, settled(L2IReproduceConfig.of(config), network))
     about, shown = exhibits(PROTOCOL)
     with lent(bench.model):
         found = [made(one, partial(MAKERS[one.ours], bench)) for one in track(shown, len(shown), "exhibits")]

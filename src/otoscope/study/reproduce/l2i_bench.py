@@ -45,7 +45,7 @@ class L2IReproduceConfig(StageConfig):
     settings : dict
         Options of L2I's training in place of the protocol's.
     activation : {"softmax", "sigmoid"}
-        One class a clip, or several labels.
+        One class a clip, or several labels; where it is not given, what the network was trained on.
     label_threshold : float or tuple of float
         With several labels: the network's probability above which it names one; where none is given and there are eight
         labels, the published ones.
