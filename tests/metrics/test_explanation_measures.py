@@ -49,6 +49,22 @@ class TestLabelFidelity:
         nothing = label_fidelity.evaluate(np.zeros((2, 2), bool), scores)
         assert np.isnan(nothing["macro_auprc"])
 
+    def test_intervals_draw_whole_groups(self) -> None:
+        truth = RNG.random((40, 2)) < 0.4
+        scores, groups = np.clip(truth * 0.3 + RNG.random((40, 2)) * 0.7, 0, 1), np.repeat(np.arange(8), 5)
+        found = label_fidelity.with_intervals(truth, scores, groups, seed=1)
+        plain = label_fidelity.evaluate(truth, scores)
+        assert {name: found[name] for name in plain} == plain
+        rng, areas = np.random.default_rng(5), []
+        for _ in range(500):
+            some = np.concatenate([np.flatnonzero(groups == one) for one in rng.integers(0, 8, 8)])
+            areas.append(average_precision_score(truth[some], scores[some]))
+        ends = found["macro_average_precision_low"], found["macro_average_precision_high"]
+        assert ends == pytest.approx(np.quantile(areas, [0.025, 0.975]), abs=0.04)
+        assert found["macro_auprc_low"] <= found["macro_auprc"] <= found["macro_auprc_high"]
+        one = label_fidelity.with_intervals(truth, scores, np.zeros(40, int))
+        assert one["macro_auprc_low"] == one["macro_auprc_high"] == pytest.approx(plain["macro_auprc"])
+
     def test_errors(self) -> None:
         with pytest.raises(InputError, match="thresholds fall"):
             label_fidelity.counts(np.ones((1, 1), bool), np.ones((1, 1)), (0.1, 0.5))

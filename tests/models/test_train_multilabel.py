@@ -16,6 +16,7 @@ from otoscope.cli.main import run as call
 from otoscope.data import open_data
 from otoscope.data.clips import LabelSet
 from otoscope.errors import EmptyDataError, InputError
+from otoscope.explain.l2i_config import PRESETS, L2IConfig
 from otoscope.explain.request import ExplainConfig
 from otoscope.explain.score import ScoreConfig
 from otoscope.explain.squashing import settled
@@ -123,6 +124,8 @@ def test_explainers_take_the_sigmoid_of_such_a_network(trained, clips):
     assert settled(ExplainConfig(target="all-above:0.5"), model).squashing == "sigmoid"
     assert settled(ScoreConfig(), model).activation == "sigmoid"
     assert settled(ScoreConfig(activation="softmax"), model).activation == "softmax"
+    assert settled(L2IConfig(**PRESETS["l2i-2022"]), model).activation == "sigmoid"
+    assert settled(L2IConfig(), open_model("demo:")).activation == "softmax"
     one_class, unstated = open_model("demo:"), cnn.build(("a", "b"))
     assert settled(ExplainConfig(target="all-above:0.5"), one_class).squashing == "softmax"
     assert (

@@ -11,7 +11,7 @@ Cost: classes x clips explanations, and as many passes per mask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -71,8 +71,9 @@ def auprc_fidelity(
     Returns
     -------
     polars.DataFrame
-        method, stand_in, macro_auprc, micro_auprc, max_f1 (published protocol), macro_average_precision (exact),
-        n_classes (with a positive clip), n_clips, n_positive (pairs that the network names).
+        method, stand_in, macro_auprc, micro_auprc, max_f1 (published protocol), macro_average_precision (exact), the
+        macro means' 95 % intervals over groups (``_low``, ``_high``), n_classes (with a positive clip), n_clips,
+        n_positive (pairs that the network names).
 
     Raises
     ------
@@ -88,20 +89,23 @@ def auprc_fidelity(
                 f"the network names no class above {threshold} on any of {len(sounds)} clips"
             )
         rows = [
-            {"method": name, "stand_in": stand_in, **_evaluated(truth, scores)}
+            {"method": name, "stand_in": stand_in, **_evaluated(truth, scores, sounds.groups, how.seed)}
             for name, one in explainers.items()
             for stand_in, scores in _stand_ins(model, sounds, one, p, how).items()
         ]
     return pl.DataFrame(rows)
 
 
-def _evaluated(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, float | int]:
+def _evaluated(
+    truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: Sequence[Any], seed: int
+) -> dict[str, float | int]:
     counts = {
         "n_classes": int(truth.any(axis=0).sum()),
         "n_clips": len(truth),
         "n_positive": int(truth.sum()),
     }
-    return {**label_fidelity.evaluate(truth, scores), **counts}
+    found = label_fidelity.with_intervals(truth, scores, np.asarray([str(one) for one in groups]), seed=seed)
+    return {**found, **counts}
 
 
 def _stand_ins(

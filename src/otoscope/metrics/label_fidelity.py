@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from otoscope.errors import InputError
+from otoscope.metrics.bootstrap import group_weights, percentile_interval
 from otoscope.metrics.classification import Floats, ratio
 from otoscope.metrics.ranking import Truth, auprc, validate
 
@@ -92,6 +93,40 @@ def evaluate(truth: Truth, scores: Floats, thresholds: tuple[float, ...] = THRES
         "max_f1": best,
         "macro_average_precision": _mean(auprc(truth, scores)),
     }
+
+
+def with_intervals(
+    truth: Truth,
+    scores: Floats,
+    groups: NDArray[Any],
+    *,
+    n_replicates: int = 500,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return the measures of :func:`evaluate`, the two macro means with ``_low`` and ``_high`` over groups.
+
+    A class without a positive clip in a replicate is left out of that replicate's mean. Cost: the measures, once a
+    replicate.
+
+    Parameters
+    ----------
+    truth : array of bool (clip, class)
+    scores : array (clip, class)
+    groups : array (clip,)
+        Group of each clip.
+    n_replicates, level, seed
+        Of the group bootstrap, see :mod:`otoscope.metrics.bootstrap`.
+    """
+    validate(truth, scores)
+    drawn = group_weights(groups, n_replicates, seed).astype(np.int64)
+    rows = [np.repeat(np.arange(len(truth)), one) for one in drawn]
+    found = evaluate(truth, scores)
+    for name, measure in (("macro_auprc", class_auprc), ("macro_average_precision", auprc)):
+        values = np.array([_mean(measure(truth[some], scores[some])) for some in rows])
+        low, high = percentile_interval(values, level)
+        found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return found
 
 
 def _area(precision: Any, recall: Any) -> NDArray[np.float64]:
