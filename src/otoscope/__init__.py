@@ -29,13 +29,20 @@ _PUBLIC = {
     "rate": "otoscope.report.rate:rate",
     "read_ratings": "otoscope.report.rate:read_ratings",
     "import_weights": "otoscope.models:import_weights",
+    "select": "otoscope.selectivity.stage:select",
+    "share": "otoscope.selectivity.share:share",
+    "probe": "otoscope.ablate.probe.stage:probe",
+    "train_explainer": "otoscope.explain.train_explainer:train_explainer",
+    "score_explanations": "otoscope.explain.score_set:score_explanations",
+    "merge": "otoscope.record.merge:merge",
+    "compare": "otoscope.study.compare.stage:compare",
     "dissect": "otoscope.study.dissect:dissect",
     "export": "otoscope.store.export:export",
     "open": "otoscope.report.notebook:open_run",
     "OtoscopeError": "otoscope.errors:OtoscopeError",
 }
 
-_ROOMS = ("ablate", "caption", "describe", "record", "report")
+_ROOMS = ("ablate", "caption", "describe", "explain", "record", "report")
 """Packages that are called like their stage's function, see :mod:`otoscope.callable_room`."""
 
 __all__ = ["__version__", *sorted((*_PUBLIC, *_ROOMS))]

@@ -16,7 +16,7 @@ START = ["train", "cnn", "--data", "sounds:3", "--out", "nowhere"]
     [
         (
             ["study", "wrods"],
-            "unknown study command 'wrods'. Did you mean 'words'? Known: planted, last-layer,",
+            "unknown study command 'wrods'. Did you mean 'words' or 'cross-task'? Known: planted, last-layer,",
         ),
         (["data", "gte"], "unknown data command 'gte'. Did you mean 'get'?"),
         ([*START, "--epochs", "abc"], "Invalid value for '--epochs': it must be a valid integer, got 'abc'"),

@@ -74,9 +74,10 @@ def help_text() -> str:
     return (
         f"Otoscope {__version__}: look inside networks that listen.\n\n{USAGE}\n\nCommands:\n{rows}\n\n"
         "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, py:module:factory, or a folder made by train.\n"
-        "DATA is folder:PATH, csv:FILE, hub:NAME, evar:FILE, mix:DATA, sounds:N, notes:INSTRUMENT, or a published\n"
-        "     collection where it lies: esc50:, esc10:, urbansound8k:, gtzan:, fsdd:, speech-commands:, voxceleb1:,\n"
-        "     voxforge:, crema-d:, nsynth:, surge:, gise51:, fsd50k:, sonyc-ust:PATH; otoscope data list says what each takes.\n"
+        "DATA is folder:PATH, csv:FILE, tar:FILES, parquet:FILES, hub:NAME, evar:FILE, mix:DATA, sounds:N,\n"
+        "     notes:INSTRUMENT, or a published collection where it lies: esc50:, esc10:, urbansound8k:, gtzan:, fsdd:,\n"
+        "     speech-commands:, voxceleb1:, voxforge:, crema-d:, nsynth:, surge:, gise51:, fsd50k:, sonyc-ust:PATH;\n"
+        "     otoscope data list says what each takes.\n"
     )
 
 
