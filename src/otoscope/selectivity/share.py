@@ -82,7 +82,15 @@ def share(
     here = open_run(run.root if isinstance(run, Run) else run)
     there = here if other is None else open_run(other.root if isinstance(other, Run) else other)
     first, second = _sides(here, there, chosen)
-    inputs = [[one.selection, one.task, runs.read_stage(one.run, "record")] for one in (first, second) if one]
+    inputs = [
+        {
+            "selection": one.selection,
+            "task": one.task,
+            "record": (runs.read_stage(one.run, "record") or {})["hash"],
+        }
+        for one in (first, second)
+        if one
+    ]
     names = [first.task] if second is None else [first.task, second.task]
     stem = "-".join(re.sub(r"[^\w+]+", "_", one) for one in names)
     name = f"{stem}-{runs.hash8([VERSION, chosen.model_dump(mode='json'), inputs])}"

@@ -128,7 +128,11 @@ def label_fidelity_table(bench: L2IBench) -> Result:
         "head, components shuffled": probabilities(_copied(bench, trained, shuffled=True), "sigmoid"),
         "share of named clips": np.broadcast_to(truth.mean(0), truth.shape).astype(np.float64),
     }
-    rows = [{"stand_in": name, **label_fidelity.evaluate(truth, one)} for name, one in scores.items()]
+    groups, seed = np.asarray(bench.groups), bench.config.seed
+    rows = [
+        {"stand_in": name, **label_fidelity.with_intervals(truth, one, groups, seed=seed)}
+        for name, one in scores.items()
+    ]
     counts = {"n_clips": len(truth), "n_named": int(truth.sum()), "n_classes": int(truth.any(0).sum())}
     return pl.DataFrame([{**one, **counts} for one in rows]), [bench.trained_by()]
 

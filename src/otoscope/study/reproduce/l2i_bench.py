@@ -199,9 +199,8 @@ class L2IBench:
         if self.config.activation != activation:
             several, one = "several labels a clip", "one class a clip"
             wanted = (several, one) if activation == "sigmoid" else (one, several)
-            raise NotHereError(
-                f"it is about {wanted[0]}, this network names {wanted[1]} (--set activation={activation})"
-            )
+            hint = f" (--set activation={activation})" if self.model.label_kind is None else ""
+            raise NotHereError(f"it is about {wanted[0]}, this network names {wanted[1]}{hint}")
 
     @cached_property
     def groups(self) -> list[str]:
