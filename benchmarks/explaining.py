@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,29 +140,41 @@ class Given:
 
 
 def scoring(model: AudioModel, clips: Clips, repeats: int) -> dict[str, Any]:
-    """Return what scoring a set costs beside its passes, and what all nine controls add."""
+    """Return what scoring a set costs beside its passes, and what all nine controls add; 16 clips at a time."""
     sounds = Sounds.of(clips, model)
     plain = ScoreConfig(controls=(), removals=("zero",))
-    heard = torch.from_numpy(sounds.waveforms)
 
-    def passes() -> None:
+    def passes(waveforms: Tensor) -> None:
         with lent(model), torch.no_grad():
-            for part in heard.repeat(3, 1, 1).split(plain.batch_size):
+            for part in waveforms.repeat(3, 1, 1).split(plain.batch_size):
                 model(part)
 
-    bare, scored = least(repeats, passes, lambda: score(model, sounds, {"given": Given()}, plain))
-    few = Sounds(sounds.waveforms[:16], list(sounds.groups)[:16])
-    with_controls = least(1, lambda: score(model, few, {"given": Given()}, ScoreConfig(removals=("zero",))))[
-        0
-    ]
-    per_clip = bare / len(sounds.waveforms) / 3
+    bare = scored = 0.0
+    for few in parts_of(sounds, 16):
+        heard = torch.from_numpy(few.waveforms)
+        times = least(
+            repeats,
+            lambda heard=heard: passes(heard),
+            lambda few=few: score(model, few, {"given": Given()}, plain),
+        )
+        bare, scored = bare + times[0], scored + times[1]
+    first, every = next(parts_of(sounds, 16)), ScoreConfig(removals=("zero",))
+    (controlled,) = least(1, lambda: score(model, first, {"given": Given()}, every))
+    per_pass = bare / len(sounds.waveforms) / 3
     return {
         "clips": len(sounds.waveforms),
         "passes_s": bare,
         "scoring_s": scored,
         "ratio": scored / bare,
-        "with_controls_ratio": with_controls / (len(few.waveforms) * per_clip * N_PASSES_WITH_CONTROLS),
+        "with_controls_ratio": controlled / (len(first.waveforms) * per_pass * N_PASSES_WITH_CONTROLS),
     }
+
+
+def parts_of(sounds: Sounds, size: int) -> Iterator[Sounds]:
+    """Yield the clips ``size`` at a time."""
+    for start in range(0, len(sounds.waveforms), size):
+        part = slice(start, start + size)
+        yield Sounds(sounds.waveforms[part], list(sounds.groups)[part])
 
 
 def listening(
@@ -190,14 +202,14 @@ def listening(
 
 def measure(quick: bool) -> dict[str, Any]:
     """Return all figures of this file."""
-    repeats = 3 if quick else 10
+    repeats = 3 if quick else 7
     threads = torch.get_num_threads()
     figures: dict[str, Any] = {"threads": threads, "components": components(repeats)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips, figures["sound"] = recordings(folder, 40 if quick else 400)
         model = cnn.build(tuple(clips.label_sets[0].classes) if clips.label_sets else ("a", "b")).eval()
-        figures["scoring"] = scoring(model, clips, 2 if quick else 3)
+        figures["scoring"] = scoring(model, clips, repeats)
         clip = torch.from_numpy(Sounds.of(clips, model, [0]).waveforms)
         for method, options in SMALL.items():
             few = clips.select(limit=16)
