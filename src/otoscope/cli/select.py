@@ -110,7 +110,9 @@ def _bar(row: dict[str, Any], thresholds: pl.DataFrame) -> list[str]:
     decided = dict(thresholds.filter(task=row["task"]).select("threshold", "value").iter_rows())
     if row["n_selected"] or decided.get("n_eligible") != 0:
         return []
-    return [f"  none is eligible: 5 % of all activation probabilities or more are at the bar, {decided['bar']:g}"]
+    return [
+        f"  none is eligible: 5 % of all activation probabilities or more are at the bar, {decided['bar']:g}"
+    ]
 
 
 def _drawn(kind: str, writer: str, run: Run, name: str) -> list[str]:
