@@ -15,7 +15,6 @@ import zarr.storage
 from zarr.codecs import ZstdCodec
 
 from otoscope.errors import FormatError, StageError, StoreError
-from otoscope.store import chunks
 from otoscope.store.place import is_remote
 
 COLUMNS_PER_CHUNK = 1024
@@ -23,10 +22,10 @@ COLUMNS_PER_CHUNK = 1024
 
 def create_array(path: Path, shape: tuple[int, ...], dtype: str, rows_per_chunk: int) -> None:
     """Create the array at ``path`` if it is not there; one of another shape or kind raises StoreError."""
-    sizes = (rows_per_chunk, *(min(size, COLUMNS_PER_CHUNK) for size in shape[1:]))
+    chunks = (rows_per_chunk, *(min(size, COLUMNS_PER_CHUNK) for size in shape[1:]))
     if (path / "zarr.json").is_file():
         existing = open_array(path)
-        if existing.shape != shape or existing.dtype != np.dtype(dtype) or existing.chunks != sizes:
+        if existing.shape != shape or existing.dtype != np.dtype(dtype) or existing.chunks != chunks:
             raise StoreError(f"{path} holds {existing.shape} {existing.dtype}, expected {shape} {dtype}")
         return
     fill = float("nan") if np.dtype(dtype).kind == "f" else 0
@@ -35,9 +34,9 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: str, rows_per_chunk:
             store=_store(path),
             shape=shape,
             dtype=dtype,
-            chunks=sizes,
+            chunks=chunks,
             fill_value=fill,
-            compressors=ZstdCodec(level=chunks.ZSTD_LEVEL),
+            compressors=ZstdCodec(level=3),
         )
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
@@ -83,12 +82,8 @@ def write_rows(path: Path, start: int, rows: np.ndarray[Any, Any], opened: Any =
     opened : optional
         The array as :func:`open_array` gave it, where it is written to again and again.
     """
-    array = open_array(path) if opened is None else opened
     try:
-        if chunks.fit(path, array, start, len(rows)):
-            chunks.write(path, array, start, rows)
-        else:
-            array[start : start + len(rows)] = rows
+        (open_array(path) if opened is None else opened)[start : start + len(rows)] = rows
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}. Finished blocks are kept."
