@@ -223,6 +223,24 @@ def test_other_labels_of_a_shared_clip_are_refused_where_asked_for(
     assert "not the same" in str(aligned([runs["known"], other], CompareConfig()).reason)
 
 
+def test_classes_of_one_group_are_left_out_or_taken_by_clip(tmp_path: Path) -> None:
+    clips = make_clips()
+    table = clips.table.with_columns(group=pl.col("label"))
+    given = Clips(**{**vars(clips), "table": table})
+    pair = [
+        recorded(tmp_path / "a", make_model(Known()), given),
+        recorded(tmp_path / "b", another(ORDER), given),
+    ]
+    found = compare(pair, tmp_path / "out", FAST)
+    assert "group='row'" in found.content["not_made"]["probe"]
+    assert found.tables["alignment"]["profile_ceiling"].null_count() == 2
+    by_clip = compare(pair, tmp_path / "clips", {**FAST, "group": "row"})
+    assert by_clip.content["groups"] == 24 and "probe" not in by_clip.content["not_made"]
+    assert by_clip.tables["alignment"]["profile_ceiling"].min() > 0.9
+    with pytest.raises(UnknownNameError, match="group column"):
+        compare(pair, tmp_path / "c", {"group": "artist"})
+
+
 def test_blocks_and_halves_keep_groups_whole_and_the_jackknife_is_the_mean_s_error() -> None:
     groups = np.repeat(np.arange(20), 3)
     parts = blocks(groups, 5, seed=1)

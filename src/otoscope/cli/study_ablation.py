@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from otoscope.cli import options
 from otoscope.cli.output import framed, print_json, print_lines
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SHOWN = (
     "selector", "mean_neurons", "diagonal", "off_diagonal", "contrast", "contrast_low", "contrast_high",
@@ -82,12 +85,14 @@ def selectors(
     if json:
         print_json({"selectors": found})
         return
-    shown = (
-        found
-        if "measure" not in found.columns
-        else found.filter((found["measure"] == measure) | found["measure"].is_null())
-    )
-    print_lines(framed(shown.select(one for one in SHOWN if one in shown.columns), 60))
+    print_lines(_shown(found, measure))
+
+
+def _shown(found: pl.DataFrame, measure: str) -> list[str]:
+    """Return the rows of a measure, and those of selectors that have none."""
+    if "measure" in found.columns:
+        found = found.filter((found["measure"] == measure) | found["measure"].is_null())
+    return framed(found.select(one for one in SHOWN if one in found.columns), 60)
 
 
 def deactivation(

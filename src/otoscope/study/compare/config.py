@@ -20,6 +20,9 @@ class CompareConfig(StageConfig):
         Recorded layers or globs; all but ``logits`` where none is named.
     folds, split : str or None
         Compare on these clips only, by the first run's table: name clips that neither network was trained on.
+    group : str
+        Column of the clips that is kept whole in halves, blocks, folds and permutations; ``row``: every clip alone,
+        where each group has one class only (speakers).
     selection : dict
         Options of :class:`otoscope.selectivity.config.SelectConfig` in which its defaults are changed; equal for all
         runs.
@@ -48,6 +51,7 @@ class CompareConfig(StageConfig):
     layers: tuple[str, ...] = ()
     folds: str | None = None
     split: str | None = None
+    group: str = "group"
     selection: dict[str, Any] = Field(default_factory=dict)
     blocks: int = Field(10, ge=0)
     splits: int = Field(3, ge=1)

@@ -190,6 +190,8 @@ def _profiles(couple: Couple, deals: Places) -> dict[str, Any]:
     if couple.task is None or len(couple.task.classes) < 3:
         return dict.fromkeys(names)
     same, matched, ceiling = [], [], []
+    if not all(_divided(couple.task, one, two) for one, two in couple.halves):
+        return dict.fromkeys(names)
     for one, two in _both_ways(couple.halves):
         a, b = _profile(couple.x, couple.task, one), _profile(couple.y, couple.task, two)
         rows, columns = matching(couple.x[one], couple.y[one])
@@ -213,14 +215,16 @@ def _known_mean(found: list[float | None]) -> float | None:
     return _mean(np.array([np.nan if one is None else one for one in found], dtype=np.float64))
 
 
+def _divided(task: Labelling, one: Places, two: Places) -> bool:
+    """Return whether every class has clips in both halves; a class of a single group has not."""
+    return all(bool((task.weights[np.isin(task.rows, half)] > 0).any(axis=0).all()) for half in (one, two))
+
+
 def _profile(values: Floats, task: Labelling, half: Places) -> Floats:
-    """Return the mean of each neuron over the clips of each class in a half ``(class, neuron)``, classes that occur."""
+    """Return the mean of each neuron over the clips of each class in a half ``(class, neuron)``."""
     inside = np.isin(task.rows, half)
     weights = task.weights[inside].astype(np.float64)  # (clip, class)
-    total = weights.sum(axis=0)
-    sums = weights.T @ values[task.rows[inside]]
-    means = np.divide(sums, total[:, None], out=np.zeros_like(sums), where=total[:, None] > 0)
-    return np.asarray(means)
+    return np.asarray(weights.T @ values[task.rows[inside]] / weights.sum(axis=0)[:, None])
 
 
 def neurons(couple: Couple) -> pl.DataFrame:

@@ -50,6 +50,12 @@ def reads(shared: Shared, task: Labelling, config: CompareConfig) -> tuple[dict[
         return {}, "clips carry several labels: a probe names one"
     groups = shared.groups[task.rows]
     targets = task.weights.argmax(axis=1).astype(np.int64)
+    alone = [name for at, name in enumerate(task.classes) if len(np.unique(groups[targets == at])) < 2]
+    if alone:
+        return {}, (
+            f"classes of one group cannot be trained on and tested ({', '.join(alone[:3])}): whole groups are held out "
+            "(group='row' holds out clips)"
+        )
     dealt = targets[donor_maps(groups, 1, seed=config.seed + 2)[0]]
     found = {}
     try:

@@ -134,7 +134,10 @@ def aligned(given: Sequence[Run | Path | str], config: CompareConfig) -> Shared:
         for name, (run, layer), table in zip(names, opened, tables, strict=True)
     )
     task, reason = _task(sides, config)
-    groups = np.array([str(one) for one in tables[0]["group"].to_list()])
+    column = "id" if config.group == "row" else config.group
+    if column not in tables[0].columns:
+        raise UnknownNameError.of("group column", column, tables[0].columns)
+    groups = np.array([str(one) for one in tables[0][column].to_list()])
     declared = all(one.run.manifest["data"].get("group_declared", False) for one in sides)
     return Shared(sides, tuple(tables[0]["id"].to_list()), groups, declared, task, reason)
 
@@ -205,7 +208,8 @@ def _layers(run: Run, layer: str | None, config: CompareConfig) -> tuple[LayerRe
 
 def selecting(config: CompareConfig) -> SelectConfig:
     """Return how neurons are selected in every run."""
-    return SelectConfig.model_validate({"n_permutations": 200, **config.selection, "seed": config.seed})
+    base = {"n_permutations": 200, "group": config.group}
+    return SelectConfig.model_validate({**base, **config.selection, "seed": config.seed})
 
 
 def _task(sides: Sequence[Side], config: CompareConfig) -> tuple[Labelling | None, str | None]:
