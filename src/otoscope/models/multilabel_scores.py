@@ -102,24 +102,30 @@ class Ranking:
 
     Attributes
     ----------
-    positive : bool (item,)
-        Which are what is looked for.
-    last : int64 (score,)
-        Place of the last item of each distinct score.
     clip : int64 (item,)
         The clip of each item.
+    positive : int64 (positive,)
+        Places of the items that are looked for.
+    last : int64 (positive,)
+        Place of the last item that scores as much as each of them.
+    found : int64 (positive,)
+        How many of them lie up to there, less one.
     """
 
-    positive: NDArray[np.bool_]
-    last: NDArray[np.int64]
     clip: NDArray[np.int64]
+    positive: NDArray[np.int64]
+    last: NDArray[np.int64]
+    found: NDArray[np.int64]
 
     @classmethod
     def of(cls, truth: NDArray[Any], scores: NDArray[Any], clip: NDArray[Any]) -> Ranking:
         """Return the items sorted; ``truth`` is 1 or 0."""
         order = np.argsort(-scores, kind="stable")
-        changes = np.append(np.diff(scores[order]) != 0, True)[: len(order)]
-        return cls(truth[order] > 0.5, np.flatnonzero(changes), np.asarray(clip, np.int64)[order])
+        ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)[: len(order)])
+        positive = np.flatnonzero(truth[order] > 0.5)
+        last = ends[np.searchsorted(ends, positive)]
+        found = np.searchsorted(positive, last, side="right") - 1
+        return cls(np.asarray(clip, np.int64)[order], positive, last, found)
 
     def area(self, drawn: Floats | None = None) -> Floats:
         """Return the average precision ``(draw,)``, NaN where nothing positive is drawn.
@@ -136,17 +142,16 @@ class Ranking:
         return np.concatenate([self._area(one) for one in parts])
 
     def _area(self, weights: Floats) -> Floats:
-        found = np.cumsum(weights * self.positive, axis=1)[:, self.last]  # (draw, score)
-        heard = np.cumsum(weights, axis=1)[:, self.last]
-        precision = np.divide(found, heard, out=np.zeros_like(found), where=heard > 0)
-        total = found[:, -1] if found.shape[1] else np.zeros(len(weights))
-        area: Floats = (np.diff(found, axis=1, prepend=0.0) * precision).sum(axis=1)
-        area = np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+        own = weights[:, self.positive]  # (draw, positive)
+        heard, found = np.cumsum(weights, axis=1)[:, self.last], np.cumsum(own, axis=1)
+        precision = np.divide(found[:, self.found], heard, out=np.zeros_like(own), where=heard > 0)
+        gained, total = (own * precision).sum(axis=1), own.sum(axis=1)
+        area: Floats = np.divide(gained, total, out=np.full(len(weights), np.nan), where=total > 0)
         return area
 
     def chance(self) -> float:
         """Return the expected average precision of a random order; NaN without a positive item."""
-        n, n_positive = len(self.positive), int(self.positive.sum())
+        n, n_positive = len(self.clip), len(self.positive)
         if not n_positive:
             return float("nan")
         harmonic = float((1.0 / np.arange(1, n + 1)).sum())
@@ -155,7 +160,7 @@ class Ranking:
 
     def prevalence(self) -> float:
         """Return the share of positive items; NaN without any item."""
-        return float(self.positive.mean()) if len(self.positive) else float("nan")
+        return len(self.positive) / len(self.clip) if len(self.clip) else float("nan")
 
 
 def _of_class(targets: NDArray[Any], scores: NDArray[Any], index: int) -> Ranking:
