@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 import torch
 
+from otoscope.cli.main import run as call
 from otoscope.data import open_data
-from otoscope.errors import InputError
+from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain.lmac import RECIPE as LMAC
 from otoscope.explain.lmac import LmacExplainer
 from otoscope.explain.lmac_losses import binary_cross_entropy
@@ -22,16 +23,18 @@ from otoscope.explain.score import ScoreConfig, score
 from otoscope.explain.sounds import Sounds
 from otoscope.explain.train_explainer import configured, train_explainer
 from otoscope.explain.trained import open_explainer, read_explainer
+from otoscope.explain.training_noise import training_noise
 from otoscope.explain.windows import explain
-from otoscope.models import cnn14_speechbrain, conv2d
+from otoscope.models import cnn14_speechbrain, conv2d, folder
 from otoscope.models.train import train
 
+SOUNDS = "sounds:?n=30&kinds=pure_tone,broadband_noise,clicks&duration_s=0.5"
 SMALL = {"test_folds": "5", "valid": 0.2, "batch_size": 8, "width": 8}
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return open_data("sounds:30", kinds="pure_tone,broadband_noise,clicks", duration_s=0.5)
+    return open_data(SOUNDS)
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +220,48 @@ class TestPiq:
         assert np.allclose(
             next(iter(cascade(lmac[0], classifier, waveform).values())), 1.0
         )  # the head is not heard
+
+
+class TestTrainingNoise:
+    """What is mixed into training sound."""
+
+    def test_other_mixtures_every_batch_the_same_in_every_training(self, clips) -> None:
+        sound = torch.randn(3, 1, 8000, generator=torch.Generator().manual_seed(1))
+        sound[2] = 0
+        rows = np.array([0, 1, 2])
+        for kind in ("white", "clip"):
+            add = training_noise(kind, 6.0, 16000, clips)
+            first, again = (torch.Generator().manual_seed(0) for _ in range(2))
+            one, two, same = add(sound, rows, first), add(sound, rows, first), add(sound, rows, again)
+            assert torch.equal(one, same) and not torch.allclose(one[:2], two[:2])
+            assert torch.equal(one[2], sound[2])
+            ratio = sound[:2].square().sum((1, 2)) / (one - sound)[:2].square().sum((1, 2))
+            assert torch.allclose(10 * ratio.log10(), torch.full((2,), 6.0), atol=0.01)
+            assert "clips" not in str(add) and kind in str(add)
+
+    def test_refusals(self, clips) -> None:
+        with pytest.raises(InputError, match="give contaminants"):
+            training_noise("noise", 0.0, 16000, clips)
+        with pytest.raises(InputError, match="takes no contaminants"):
+            training_noise("white", 0.0, 16000, clips, clips)
+        with pytest.raises(UnknownNameError, match="contaminant"):
+            training_noise("pink", 0.0, 16000, clips)
+
+    def test_on_the_command_line(self, lmac, classifier, tmp_path, capsys) -> None:
+        folder.save(classifier, tmp_path / "model")
+        command = [
+            "train-explainer",
+            "lmac",
+            str(tmp_path / "model"),
+            "--data",
+            SOUNDS,
+            "--out",
+            str(tmp_path / "out"),
+        ]
+        command += ["--from", str(lmac[1]), "--contamination", "white", "--snr", "3", "--epochs", "1"]
+        command += ["--test-folds", "5", "--valid", "0.2", "--set", "width=8", "--set", "guidance=binary"]
+        assert call(command) == 0, capsys.readouterr().err
+        account = json.loads((tmp_path / "out" / "training.json").read_text())
+        assert "snr_db=3.0" in account["contamination"] and "valid_gated" in account["best"]
+        assert call(["train-explainer", "piq", *command[2:]]) == 2
+        assert "--from takes" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from otoscope.cli import options
 from otoscope.cli.output import aligned, print_json, print_lines
 
 if TYPE_CHECKING:
+    from otoscope.explain.recipe import Trainable
     from otoscope.models.audio_model import AudioModel
 
 
@@ -33,8 +34,16 @@ def train_explainer(
     released: Annotated[
         list[str] | None,
         typer.Option(
-            "--from", help="l2i: released weights that import-weights converted, in place of training"
+            "--from",
+            help="l2i: released weights that import-weights converted, in place of training; lmac: a trained lmac",
         ),
+    ] = None,
+    contamination: Annotated[
+        str | None, typer.Option(help="what is mixed into training sound: white, clip, speech or noise")
+    ] = None,
+    snr: Annotated[float, typer.Option("--snr", help="energy of the clip above it in decibels")] = 0.0,
+    contaminants: Annotated[
+        str | None, typer.Option(help="DATA that speech or noise is drawn from: fsdd:PATH, a folder of noise")
     ] = None,
     folds: options.Folds = None,
     split: options.Split = None,
@@ -50,13 +59,15 @@ def train_explainer(
     from otoscope.errors import InputError
     from otoscope.explain import train_explainer as training
     from otoscope.explain.trained import recipe_of
+    from otoscope.explain.training_noise import training_noise
 
-    if released:
+    if released and method == "l2i":
         _take_over(method, options.open_network(model, device), released, options.path(out), dry_run)
         return
+    recipe = recipe_of(method)
+    start_from = _trained(recipe, released)
     if data is None:
         raise InputError("--data is needed: the sounds to learn from")
-    recipe = recipe_of(method)
     config = options.configured(
         recipe.config,
         settings,
@@ -66,6 +77,7 @@ def train_explainer(
         valid=valid,
         dictionary=dictionary,
         epochs=epochs,
+        start_from=start_from,
         seed=seed,
     )
     clips = options.open_clips(data, folds, split, limit)
@@ -73,22 +85,35 @@ def train_explainer(
     if dry_run:
         print_json({"out": out, **training.plan(method, network, clips, where, config, device=device)})
         return
+    mix = None
+    if contamination is not None:
+        mix = training_noise(contamination, snr, network.sample_rate, clips, contaminants)
     started = time.perf_counter()
-    training.train_explainer(method, network, clips, where, config, device=device)
+    training.train_explainer(method, network, clips, where, config, contamination=mix, device=device)
     _show(where, f"{out}: {method} of {model}, {time.perf_counter() - started:.0f} s", json)
 
 
 def _take_over(method: str, network: AudioModel, files: list[str], out: Path, dry_run: bool) -> None:
-    from otoscope.errors import InputError
     from otoscope.explain.l2i_released import import_l2i
 
-    if method != "l2i":
-        raise InputError(f"--from takes released weights of l2i, not of {method}")
     if dry_run:
         print_json({"out": str(out), "method": method, "from": files})
         return
     import_l2i(network, [options.path(one) for one in files], out)
     print_lines([f"{out}: {method} from {', '.join(files)}"])
+
+
+def _trained(recipe: Trainable, folders: list[str] | None) -> str | None:
+    """Return the folder that training goes on from; errors where the method has no such option."""
+    from otoscope.errors import InputError
+
+    if not folders:
+        return None
+    if "start_from" not in recipe.config.model_fields or len(folders) > 1:
+        raise InputError(
+            f"--from takes released weights of l2i or one trained lmac, not of {recipe.name}: {folders}"
+        )
+    return str(options.path(folders[0]))
 
 
 def _show(folder: Path, what: str, as_json: bool) -> None:
