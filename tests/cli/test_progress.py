@@ -49,9 +49,9 @@ def test_a_line_every_thirty_seconds_of_a_slow_or_endless_loop(
             clock[0] += 15
             done(1)
     assert capsys.readouterr().err.splitlines() == [
-            "asking 2/1000, 0.0667 a second, 14970 s left",
-            "asking 4/1000, 0.0667 a second, 14940 s left",
-        ]
+        "asking 2/1000, 0.0667 a second, 14970 s left",
+        "asking 4/1000, 0.0667 a second, 14940 s left",
+    ]
     with shown():
         for _ in track(range(3), None, "unpacking"):
             clock[0] += 31

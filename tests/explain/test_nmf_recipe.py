@@ -139,7 +139,9 @@ def test_a_killed_dictionary_goes_on_to_the_same_bytes(network, clips, tmp_path,
         train_explainer("nmf", network, clips, tmp_path / "killed", config)
     train_explainer("nmf", network, clips, tmp_path / "killed", config)
     account = json.loads((tmp_path / "whole" / "training.json").read_text())
-    assert len(blocks) == len(account["objective"]) + 1  # the block that was cut short is the only one made twice
+    assert (
+        len(blocks) == len(account["objective"]) + 1
+    )  # the block that was cut short is the only one made twice
     for name in ("dictionary.json", "dictionary.safetensors"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

@@ -84,9 +84,7 @@ def test_labels(run) -> None:
     assert split.weights[0].tolist() == [0.5, 0.5] and every.weights[0].tolist() == [1, 1]
     assert split.weights[1].tolist() == [1, 0]
     joint = label(run, "kind+side")
-    assert (
-        joint.classes[:2] == ("class 0|left", "class 0|right") and (joint.weights.sum(axis=1) == 1).all()
-    )
+    assert joint.classes[:2] == ("class 0|left", "class 0|right") and (joint.weights.sum(axis=1) == 1).all()
     halves = {"half=kind": {"class 2": "high", "class 0": "low", "class 1": "low"}}
     assert label(run, "half", maps=halves).classes == ("low", "high")
     assert label(run, "kind", group="row", strata="side").groups.tolist() == [str(one) for one in range(120)]

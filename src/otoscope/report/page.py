@@ -18,7 +18,17 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-SCRIPTS = ("data.js", "player.js", "table.js", "clip.js", "words.js", "panel.js", "classes.js", "explain.js", "app.js")
+SCRIPTS = (
+    "data.js",
+    "player.js",
+    "table.js",
+    "clip.js",
+    "words.js",
+    "panel.js",
+    "classes.js",
+    "explain.js",
+    "app.js",
+)
 STYLES = ("style.css", "neurons.css", "classes.css", "explain.css")
 _PLAIN_STYLE = "main[hidden]:not(.neurons) { display: block; }"
 
