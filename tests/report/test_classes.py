@@ -79,6 +79,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ]
     )  # fmt: skip
     tables.write(opened.root / "sharing" / "kind-0123abcd.parquet", shared)
+    contrast = {"n_inside": 1, "n_outside": 0, "inside": 0.4, "outside": 0.1, "expected": 0.05, "p": 0.01}
+    notes = {"contrasts": {"noisy": contrast, "empty": {**contrast, "p": None}}}
+    inputs = [{"selection": SELECTION, "task": "kind", "record": "ab"}]
+    runs.commit_stage(opened, "share-kind-0123abcd", 2, {"null": "margins"}, inputs, [], notes)
     return opened
 
 
@@ -110,6 +114,10 @@ def test_heat_map_in_its_order(run: Run) -> None:
     assert found.marks == (("", "", ""), ("", "", "+"), ("", "+", ""))
     assert "2 shared, Jaccard 0.400, by chance 0.100; p of more 0.01" in found.notes[1][2]
     assert "not tested" in found.notes[0][1] and found.highest == 0.4
+    assert found.facts == (
+        f"{SELECTION}, null: margins",
+        "noisy: mean Jaccard 0.400 in 1 pairs, 0.100 in the others; difference by chance 0.050, p 0.01",
+    )
 
 
 def test_heat_map_between_two_tasks(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ def classes_view(run: Run, alpha: float = 0.05) -> ClassesView:
     name = asked if asked in folders else sorted(folders)[-1]
     lines = [line for one in sorted(folders) for line in _lines(folders[one])]
     method = name.rpartition("-")[0]
-    maps = [heat_map(path, alpha) for path in sorted((run.root / "sharing").glob("*.parquet"))]
+    maps = [
+        replace(heat_map(path, alpha), facts=_facts(read_stage(run, f"share-{path.stem}")))
+        for path in sorted((run.root / "sharing").glob("*.parquet"))
+    ]
     return ClassesView(
         selection=name,
         tasks=task_views(folders[name]),
@@ -183,6 +187,19 @@ def heat_map(path: Path, alpha: float = 0.05) -> HeatMap:
         notes=tuple(tuple(_said(cells.get((a, b)), a, b) for b in columns) for a in rows),
         highest=max([*drawn, 0.01]),
     )
+
+
+def _facts(marker: dict[str, Any] | None) -> tuple[str, ...]:
+    """Return what the marker of a sharing says, in sentences."""
+    if marker is None:
+        return ()
+    sides = " against ".join(one["selection"] for one in marker["inputs"] if isinstance(one, dict))
+    said = [f"{sides}, null: {marker['config']['null']}"] if sides else []
+    for name, one in marker["notes"].get("contrasts", {}).items():
+        if one["p"] is not None:
+            found = f"mean Jaccard {one['inside']:.3f} in {one['n_inside']} pairs, {one['outside']:.3f} in the others"
+            said.append(f"{name}: {found}; difference by chance {one['expected']:.3f}, p {one['p']:.3g}")
+    return tuple(said)
 
 
 def _within(table: pl.DataFrame) -> bool:

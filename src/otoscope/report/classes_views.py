@@ -122,6 +122,8 @@ class HeatMap:
         What a reader wants to know of the cell: shared, expected, p.
     highest : float
         Upper end of the scale, above 0.
+    facts : tuple of str
+        Which selections were compared under which null, and the answer to each contrast.
     """
 
     name: str
@@ -135,6 +137,7 @@ class HeatMap:
     marks: tuple[tuple[str, ...], ...]
     notes: tuple[tuple[str, ...], ...]
     highest: float
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
