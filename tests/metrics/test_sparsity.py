@@ -85,6 +85,9 @@ def test_masks_in_half_precision_are_counted_to_the_same_measures() -> None:
         [rng.random((9, 7)), rng.random((9, 7)) > 0.5, np.zeros((9, 7)), np.ones((9, 7))]
     ).astype(np.float16)
     masks[0, 0, 0] = -0.0
-    counted, sorted_ = sparsity.evaluate(masks), sparsity.evaluate(masks.astype(np.float64))
-    for name, values in sorted_.items():
-        assert np.allclose(counted[name], values, atol=1e-12, equal_nan=True), name
+    other = rng.random((4, 9, 7))
+    assert sparsity._halves(masks.astype(np.float32)) is not None and sparsity._halves(other) is None
+    for given in (masks, masks.astype(np.float32), masks.astype(np.float64), other):
+        found, exact = sparsity.evaluate(given), given.astype(np.float64)
+        for name in ("mask_size", "sparseness", "complexity"):
+            assert np.allclose(found[name], getattr(sparsity, name)(exact), atol=1e-12, equal_nan=True), name

@@ -86,7 +86,7 @@ class Judge:
         found = []
         reentry = Reentry(self.model, self.on, self.entry, n_samples)
         magnitude = spectrum.abs() if self.domain == "log1p" else spectrum.real  # a linear mask asks for none
-        silent = not bool(fill.any())
+        silent = not bool(torch.view_as_real(fill).any())
         with torch.no_grad():
             for part in masks[:, None].split(self.batch_size):  # type: ignore[no-untyped-call]
                 passed = gain(part, magnitude, self.domain)
@@ -111,9 +111,7 @@ class Judge:
         total = float(np.square(magnitude, dtype=np.float64).sum())
         share = energy.sum((1, 2)) / total if total else np.full(len(masks), np.nan)
         rough = np.array([roughness(one) for one in masks])
-        half = masks.astype(np.float16)
-        exact = np.array_equal(half.astype(masks.dtype), masks)
-        return {**sparsity.evaluate(half if exact else masks), "energy_share": share, "roughness": rough}
+        return {**sparsity.evaluate(masks), "energy_share": share, "roughness": rough}
 
     def passed(self, masks: NDArray[Any], magnitude: NDArray[Any]) -> NDArray[np.float64]:
         """Return the energy that masks pass in each bin, ``(mask, frequency, frame)``."""
