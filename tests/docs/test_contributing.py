@@ -97,8 +97,8 @@ def apply_line(source: Path, line: Block) -> None:
 
 
 ROOMS = [
-    *("models", "data", "caption", "describe", "describe", "language/chat", "ablate", "models/published"),
-    "study/reproduce",
+    *("models", "data", "caption", "describe", "describe", "language/chat", "ablate", "selectivity", "explain"),
+    *("models/published", "study/reproduce"),
 ]
 
 

@@ -1,7 +1,8 @@
-"""``otoscope reproduce and-2024|posthoc --model MODEL --data DATA --out DIR``."""
+"""``otoscope reproduce PROTOCOL --model MODEL --data DATA --out DIR``."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +50,8 @@ def reproduce(
     """Make a paper's tables and figures on your network and sounds, beside the published numbers."""
     from otoscope.errors import InputError
     from otoscope.registry import lookup
-    from otoscope.study.reproduce import CONFIGS, REPRODUCTIONS
+    from otoscope.study.reproduce import REPRODUCTIONS
+    from otoscope.study.reproduce.bench import ReproduceConfig
 
     run = lookup(REPRODUCTIONS, protocol, room="reproduce", kind="reproduction")
     if model is None and data is None and out is None:
@@ -58,7 +60,7 @@ def reproduce(
     if model is None or data is None or out is None:
         raise InputError("--model, --data and --out go together; without all three the exhibits are listed")
     config = options.configured(
-        lookup(CONFIGS, protocol, room="reproduce_configs", kind="reproduction"),
+        getattr(sys.modules[run.__module__], "CONFIG", ReproduceConfig),
         settings,
         captions=captions,
         text_encoder=text_encoder,

@@ -1,8 +1,9 @@
 """A published paper's tables and figures, made again on any network and sounds, beside the published numbers.
 
 A new reproduction is a file of published numbers (``study/published/<name>.json``), a file with a function
-``(network, clips, out, config) -> (path of the page, list of Made)``, and one line in :data:`REPRODUCTIONS` and in
-:data:`CONFIGS`.
+``(network, clips, out, config) -> (path of the page, list of Made)``, and one line in :data:`REPRODUCTIONS`. Settings
+of its own are a class that the function's file calls ``CONFIG``; without it they are
+:class:`otoscope.study.reproduce.bench.ReproduceConfig`.
 """
 
 REPRODUCTIONS: dict[str, str] = {
@@ -12,11 +13,3 @@ REPRODUCTIONS: dict[str, str] = {
     "l2i-2022": "otoscope.study.reproduce.l2i_2022:reproduce",
 }
 """Protocol -> function that makes its tables and figures."""
-
-CONFIGS: dict[str, str] = {
-    "l2i-2022": "otoscope.study.reproduce.l2i_bench:L2IReproduceConfig",
-    "and-2024": "otoscope.study.reproduce.bench:ReproduceConfig",
-    "posthoc": "otoscope.study.reproduce.posthoc_bench:PosthocConfig",
-    "aape-2026": "otoscope.study.reproduce.aape_bench:AapeReproduceConfig",
-}
-"""Protocol -> the class of its config."""

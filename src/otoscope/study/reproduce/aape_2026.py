@@ -30,6 +30,10 @@ from otoscope.study.class_sharing_studies import CROSS, WITHIN
 from otoscope.study.reproduce.aape_bench import PROTOCOL, SL, SSL, AapeReproduceConfig, Bench, prepare
 from otoscope.study.reproduce.exhibits import Made, Result, exhibits, made, write
 
+CONFIG = AapeReproduceConfig
+"""Settings of this reproduction."""
+
+
 _STATISTICS = (
     "n_clips", "n_classes", "n_neurons", "n_selected", "n_pairs", "coverage", "chance_coverage", "p_coverage",
     "mean_per_class", "chance_mean_per_class", "median_per_class", "min_per_class", "max_per_class",

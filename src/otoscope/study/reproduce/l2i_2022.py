@@ -46,6 +46,9 @@ from otoscope.study.reproduce.exhibits import Made, Result, exhibits, made, writ
 from otoscope.study.reproduce.l2i_bench import PROTOCOL, L2IBench, L2IReproduceConfig
 from otoscope.study.reproduce.l2i_removal import drops, row
 
+CONFIG = L2IReproduceConfig
+"""Settings of this reproduction."""
+
 
 def reproduce(
     model: AudioModel | str,

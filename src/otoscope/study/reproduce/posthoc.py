@@ -41,6 +41,9 @@ from otoscope.study.reproduce.posthoc_bench import (
     prepare,
 )
 
+CONFIG = PosthocConfig
+"""Settings of this reproduction."""
+
 ROWS: Mapping[str, tuple[str, str]] = {
     "amt_focalnet": ("focalnet", "amt"),
     "amt_vit": ("vit", "amt"),
