@@ -44,6 +44,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from otoscope.audio.stft import magnitude as size_of
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain import CONTROLS, REMOVALS, located
 from otoscope.explain.cases import PREDICTED, Cases, cases
@@ -286,7 +287,7 @@ class _Bench:
     def rows(self, method: str, case: int, pairs: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
         """Return the rows of one case."""
         spectrum = self._spectrum(int(self.cases.clips[case]))
-        magnitude = spectrum.abs().mean(1)[0].cpu().numpy()
+        magnitude = size_of(spectrum)[0].mean(0).cpu().numpy()
         names = (None, *self.how.controls)
         made = self._controls(self.masks.values, case, pairs[case], magnitude)
         there = np.stack([one for one in made if one is not None])

@@ -153,9 +153,14 @@ def _halves(masks: Floats) -> NDArray[np.float16] | None:
     """Return the masks in half precision, None where that would change a value."""
     if masks.dtype == np.float16:
         return np.asarray(masks, np.float16)
+    few = masks.reshape(-1)[:: max(masks.size // 64, 1)]
     with np.errstate(over="ignore"):
+        if not np.array_equal(
+            few.astype(np.float16).astype(masks.dtype), few
+        ):  # most masks are told by a few values
+            return None
         half = masks.astype(np.float16)
-    return half if bool((half.astype(masks.dtype) == masks).all()) else None
+    return half if np.array_equal(half.astype(masks.dtype), masks) else None
 
 
 def _by_value(mask: NDArray[np.float16]) -> tuple[float, float, float]:
