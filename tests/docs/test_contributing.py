@@ -97,7 +97,17 @@ def apply_line(source: Path, line: Block) -> None:
 
 
 ROOMS = [
-    *("models", "data", "caption", "describe", "describe", "language/chat", "ablate", "selectivity", "explain"),
+    *(
+        "models",
+        "data",
+        "caption",
+        "describe",
+        "describe",
+        "language/chat",
+        "ablate",
+        "selectivity",
+        "explain",
+    ),
     *("models/published", "study/reproduce"),
 ]
 
