@@ -321,6 +321,8 @@ class _Bench:
     ) -> list[NDArray[Any] | None]:
         """Return the values themselves and those of every control, None where it does not exist."""
         own = values[case].astype(np.float32)
+        if not self.how.controls:
+            return [own]
         same, different = (values[one].astype(np.float32) if one >= 0 else None for one in pair)
         made = Case(own, magnitude, same, different)
         return [
