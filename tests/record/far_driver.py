@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CONFIG = {"block": 6, "batch_size": 4, "workers": 0}
-CLIPS, BUCKET = "sounds:36", "bucket"
+CONFIG = {"block": 4, "batch_size": 4, "workers": 0, "evidence_clips": 6}
+CLIPS, BUCKET = "sounds:24", "bucket"
 
 
 @contextmanager

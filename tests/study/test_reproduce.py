@@ -35,6 +35,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Made
     return page, {one.exhibit.id: one for one in found}
 
 
+#: Columns in which a published table itself leaves cells empty ("not available").
+NOT_PRINTED = {"posthoc": {"input_fidelity", "faithfulness"}}
+
+
 @pytest.mark.parametrize("name", REPRODUCTIONS)
 def test_published_numbers_are_tables_with_a_source(name: str) -> None:
     about, shown = exhibits(name)
@@ -42,9 +46,9 @@ def test_published_numbers_are_tables_with_a_source(name: str) -> None:
     assert about["preset"] == name and len({one.id for one in shown}) == len(shown)
     for one in shown:
         assert one.source and one.ours in makers
-        assert one.published is None or (
-            one.published.height and not one.published.null_count().sum_horizontal()[0]
-        )
+        if one.published is not None:
+            without = {column.name for column in one.published if column.null_count()}
+            assert one.published.height and without <= NOT_PRINTED.get(name, set())
 
 
 def test_published_numbers_are_the_papers() -> None:

@@ -17,6 +17,10 @@ from otoscope.explain.setting import Part
 from otoscope.record.probe import device_of
 
 MOST_BYTES = 2 * 2**30
+TOGETHER = 16
+"""Examples that are heard in one pass."""
+
+_Said = tuple[tuple[Tensor, ...], Tensor, Tensor]
 
 
 @dataclass
@@ -39,14 +43,14 @@ class Remembered:
     maps: HiddenMaps
     features: Callable[[Tensor], Tensor]
     most_bytes: int = MOST_BYTES
-    _kept: dict[int, tuple[tuple[Tensor, ...], Tensor, Tensor]] = field(default_factory=dict, repr=False)
-    _bytes: int = field(default=0, repr=False)
+    _kept: dict[int, _Said] = field(default_factory=dict, repr=False)
+    _fits: bool | None = field(default=None, repr=False)
 
     def __call__(self, chosen: Tensor) -> tuple[Heard, Tensor]:
         """Return maps and output, and the features, of the chosen examples ``(example,)``."""
         wanted = [int(one) for one in chosen]
         missing = [one for one in wanted if one not in self._kept]
-        fresh = self._heard(missing) if missing else {}
+        fresh = {} if not missing else self._kept if self._remember(missing) else self._heard(missing)
         found = [self._kept.get(one) or fresh[one] for one in wanted]
         device = device_of(self.part.model)
         maps = tuple(
@@ -55,20 +59,32 @@ class Remembered:
         output, features = (torch.stack([one[i] for one in found]).to(device) for i in (1, 2))  # type: ignore[misc]
         return Heard(maps, output), features.float()
 
-    def _heard(self, missing: list[int]) -> dict[int, tuple[tuple[Tensor, ...], Tensor, Tensor]]:
-        with torch.no_grad():
-            waveform = self.part.sound(missing)
-            heard, features = self.maps(self.part.model, waveform), self.features(waveform)
-        fresh = {}
-        for place, example in enumerate(missing):
-            maps = tuple(one[place].half().cpu() for one in heard.maps)
-            fresh[example] = (maps, heard.output[place].cpu(), features[place].half().cpu())
-            self._keep(example, fresh[example])
-        return fresh
+    def _remember(self, missing: list[int]) -> bool:
+        """Hear and keep the examples that lie around the missing ones; return False where all would not fit.
 
-    def _keep(self, example: int, one: tuple[tuple[Tensor, ...], Tensor, Tensor]) -> None:
-        size = sum(2 * each.numel() for each in (*one[0], one[2]))
-        if self._bytes == 0 and size * len(self.part) > self.most_bytes:
-            return
-        self._kept[example] = one
-        self._bytes += size
+        Always the same examples are heard together: with several threads the last bits of a convolution depend on its
+        batch, and a training that was killed meets its examples in another order.
+        """
+        if self._fits is None:
+            maps, _, features = self._heard(missing[:1])[missing[0]]
+            size = sum(2 * each.numel() for each in (*maps, features))
+            self._fits = size * len(self.part) <= self.most_bytes
+        if not self._fits:
+            return False
+        for group in sorted({one // TOGETHER for one in missing}):
+            first = group * TOGETHER
+            self._kept |= self._heard(list(range(first, min(first + TOGETHER, len(self.part)))))
+        return True
+
+    def _heard(self, some: list[int]) -> dict[int, _Said]:
+        with torch.no_grad():
+            waveform = self.part.sound(some)
+            heard, features = self.maps(self.part.model, waveform), self.features(waveform)
+        return {
+            example: (
+                tuple(one[place].half().cpu() for one in heard.maps),
+                heard.output[place].cpu(),
+                features[place].half().cpu(),
+            )
+            for place, example in enumerate(some)
+        }
