@@ -23,7 +23,7 @@ CLIPS, BUCKET = "sounds:24", "bucket"
 
 @contextmanager
 def object_store() -> Iterator[None]:
-    """Serve S3 on this machine; every eleventh request fails, every seventh takes its time."""
+    """Serve S3 on this machine; every 29th request fails, every 13th takes its time."""
     import boto3
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
@@ -34,13 +34,13 @@ def object_store() -> Iterator[None]:
         with lock:
             count[0] += 1
             n = count[0]
-        if n % 11 == 10:
+        if n % 29 == 28:
             start_response(
                 "503 Slow Down" if n % 2 else "500 Internal Server Error", [("Content-Length", "0")]
             )
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             return [b""]
-        if n % 7 == 0:
+        if n % 13 == 0:
             time.sleep(0.2)
         return real(environ, start_response)
 
