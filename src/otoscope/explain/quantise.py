@@ -63,7 +63,7 @@ def owners(n_codes: int, n_classes: int, n_shared: int = 0) -> Tensor:
         )
     places = torch.linspace(-0.5, n_classes - 0.51, own).round().long()
     places = places.clamp(0, n_classes - 1)  # -0.5 rounds to -0
-    return torch.cat([places, torch.full((n_shared,), -1)])
+    return torch.cat([places, places.new_full((n_shared,), -1)])
 
 
 def allowed(owner: Tensor, labels: Tensor, shared: bool = True) -> Tensor:
