@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,3 +117,19 @@ def index_of(model: AudioModel, target: str, n_classes: int) -> int:
     raise UnknownNameError.of(
         "target", target, (PREDICTED, LABEL, f"{ABOVE}:0.5", *(model.classes or map(str, range(n_classes))))
     )
+
+
+def donors(targets: NDArray[np.int64], groups: Sequence[Any], seed: int) -> NDArray[np.int64]:
+    """Return, for each case, another one of the same class and one of another class, ``(case, 2)``; -1: there is none.
+
+    Both are drawn from other groups, so that a mask of the same recording is no "other" clip.
+    """
+    rng = np.random.default_rng(seed)
+    code = np.unique(np.asarray(groups), return_inverse=True)[1]
+    pairs = np.full((len(targets), 2), -1, np.int64)
+    for clip, (target, group) in enumerate(zip(targets, code)):
+        for place, alike in enumerate((targets == target, targets != target)):
+            candidates = np.flatnonzero(alike & (code != group))
+            if candidates.size:
+                pairs[clip, place] = rng.choice(candidates)
+    return pairs

@@ -34,7 +34,7 @@ from otoscope.explain import lmac_losses, trained
 from otoscope.explain.decoder import Canvas, MapDecoder, deepest_first
 from otoscope.explain.decoder_published import PublishedLmac
 from otoscope.explain.explanation import Domain, Explanation
-from otoscope.explain.mask_lesson import Example, MaskConfig, MaskLesson
+from otoscope.explain.mask_lesson import SPEECHBRAIN, Example, MaskConfig, MaskLesson
 from otoscope.explain.masked_hearing import bins_of, measures
 from otoscope.explain.recipe import Recipe, RecipeConfig
 from otoscope.explain.setting import Setting
@@ -89,22 +89,12 @@ class LmacConfig(MaskConfig):
 
 PUBLISHED: Mapping[str, Any] = MappingProxyType(
     {
+        **SPEECHBRAIN,
         "architecture": "published",
-        "domain": "log1p",
-        "entry": "auto",
         "mask_out": 0.2,
         "sparsity": 0.4,
         "out_term": "as-published",
         "regulariser": "as-published",
-        "epochs": 200,
-        "batch_size": 16,
-        "learning_rate": 2e-4,
-        "weight_decay": 2e-6,
-        "schedule": "constant",
-        "warmup": 0.0,
-        "clip_norm": None,
-        "optimiser": "adam",
-        "metric": None,
     }
 )
 """SpeechBrain's recipe; other networks than CNN14 take it with ``architecture="any"``."""

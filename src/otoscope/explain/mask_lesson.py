@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -17,6 +18,23 @@ from otoscope.explain.hidden import Heard
 from otoscope.explain.masked_hearing import Bins, MaskedHearing, bins_of
 from otoscope.explain.recipe import Lesson, RecipeConfig
 from otoscope.explain.setting import Part, Setting
+
+SPEECHBRAIN: Mapping[str, Any] = MappingProxyType(
+    {
+        "domain": "log1p",
+        "entry": "auto",
+        "epochs": 200,
+        "batch_size": 16,
+        "learning_rate": 2e-4,
+        "weight_decay": 2e-6,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "clip_norm": None,
+        "optimiser": "adam",
+        "metric": None,
+    }
+)
+"""How SpeechBrain's recipes train PIQ and L-MAC alike."""
 
 
 class MaskConfig(RecipeConfig):

@@ -35,7 +35,7 @@ from otoscope.explain.decoder_published import PublishedPiq, stretched
 from otoscope.explain.explanation import Explanation
 from otoscope.explain.hidden import Heard
 from otoscope.explain.lmac_losses import LOUD, binary_cross_entropy
-from otoscope.explain.mask_lesson import Example, MaskConfig, MaskLesson
+from otoscope.explain.mask_lesson import SPEECHBRAIN, Example, MaskConfig, MaskLesson
 from otoscope.explain.masked_hearing import bins_of, measures
 from otoscope.explain.piq_codes import Codes, code_names, shares
 from otoscope.explain.piq_net import Piq
@@ -85,23 +85,13 @@ class PiqConfig(MaskConfig):
 
 PUBLISHED: Mapping[str, Any] = MappingProxyType(
     {
+        **SPEECHBRAIN,
         "architecture": "published",
-        "domain": "log1p",
-        "entry": "auto",
         "n_codes": 1024,
         "n_shared": 0,
         "shared": "forbidden-in-training",
         "revive": None,
         "peak": "batch",
-        "epochs": 200,
-        "batch_size": 16,
-        "learning_rate": 2e-4,
-        "weight_decay": 2e-6,
-        "schedule": "constant",
-        "warmup": 0.0,
-        "clip_norm": None,
-        "optimiser": "adam",
-        "metric": None,
     }
 )
 """SpeechBrain's recipe for Conv2D; FocalNet and ViT: ``family``, 100 epochs, batches of 6."""

@@ -33,7 +33,7 @@ Cost: two passes of the network per row, and 18 more per row for curves. Means a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -47,7 +47,7 @@ from torch import Tensor
 from otoscope.audio.stft import magnitude as size_of
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain import CONTROLS, REMOVALS, located
-from otoscope.explain.cases import PREDICTED, Cases, cases
+from otoscope.explain.cases import PREDICTED, Cases, cases, donors
 from otoscope.explain.controls import Case, control
 from otoscope.explain.curve import SHARES, areas, ranks
 from otoscope.explain.explanation import Explainer, Explanation
@@ -256,22 +256,6 @@ def _scored(
     for case in track(range(len(chosen)), len(chosen), f"scoring {method}"):
         rows.extend(bench.rows(method, case, pairs))
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def donors(targets: NDArray[np.int64], groups: Sequence[Any], seed: int) -> NDArray[np.int64]:
-    """Return, for each case, another one of the same class and one of another class, ``(case, 2)``; -1: there is none.
-
-    Both are drawn from other groups, so that a mask of the same recording is no "other" clip.
-    """
-    rng = np.random.default_rng(seed)
-    code = np.unique(np.asarray(groups), return_inverse=True)[1]
-    pairs = np.full((len(targets), 2), -1, np.int64)
-    for clip, (target, group) in enumerate(zip(targets, code)):
-        for place, alike in enumerate((targets == target, targets != target)):
-            candidates = np.flatnonzero(alike & (code != group))
-            if candidates.size:
-                pairs[clip, place] = rng.choice(candidates)
-    return pairs
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ run goes on with the missing ones. Vectors are float32 of length 1. Encoders tha
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from otoscope.language.encoder import Remembered, SoundEncoder, TextEncoder
 from otoscope.progress import track
 from otoscope.store import tables
 from otoscope.store.hashing import hash8
+from otoscope.store.place import remove_tree
 from otoscope.store.run import Run
 from otoscope.work import blocks
 from otoscope.work.blocks import Block
@@ -152,13 +152,13 @@ def sound_table(
     found = [tables.read(_part(parts, one)) for one in plan]
     filled = [one for one in found if (one["status"] == "ok").any()]
     if not filled:
-        shutil.rmtree(parts)
+        remove_tree(parts)
         reason = found[0]["reason"][0]
         raise EmptyDataError(f"none of {len(clips)} clips could be decoded. The first: {reason}")
     kind = filled[0].schema["vector"]
     table = pl.concat([one.with_columns(pl.col("vector").cast(kind)) for one in found], rechunk=True)
     tables.write(path, table)
-    shutil.rmtree(parts)
+    remove_tree(parts)
     return table
 
 

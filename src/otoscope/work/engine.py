@@ -38,7 +38,7 @@ class Engine(StageConfig):
     cpus_per_worker : int
         Cores of each: torch's threads, and what Ray sets aside.
     gpus_per_worker : float
-        GPUs of each; 0.5 lets two share one. 0 computes where the network lies.
+        GPUs of each; 0.5 lets two share one. With 0 the network is put on the processor.
     kills : int
         How often a block, and then a single clip, may kill its worker before it is examined, or set aside.
     """
