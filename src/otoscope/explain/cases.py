@@ -33,14 +33,38 @@ class Cases:
         Place of the clip in the set, and the explained class.
     p : array (clip, class)
         Probabilities of the whole sounds.
+    places : array of int (clip,), optional
+        Place of each clip in the whole set, where these are a part of it: what is drawn for a clip hangs on it.
     """
 
     clips: NDArray[np.int64]
     targets: NDArray[np.int64]
     p: NDArray[np.float64]
+    places: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def place(self, case: int) -> int:
+        """Return the place of a case's clip in the whole set."""
+        clip = int(self.clips[case])
+        return clip if self.places is None else int(self.places[clip])
+
+
+@dataclass(frozen=True)
+class Lenders:
+    """Who lends something to each case; -1: nobody can.
+
+    Attributes
+    ----------
+    masks : array of int (case, 2)
+        Cases whose masks are the controls ``other-same`` and ``other-different``, see :func:`donors`.
+    backgrounds : array of int (case,)
+        Clips whose sound stands where something was removed, see :func:`background`.
+    """
+
+    masks: NDArray[np.int64]
+    backgrounds: NDArray[np.int64]
 
 
 def cases(
@@ -133,3 +157,10 @@ def donors(targets: NDArray[np.int64], groups: Sequence[Any], seed: int) -> NDAr
             if candidates.size:
                 pairs[clip, place] = rng.choice(candidates)
     return pairs
+
+
+def background(chosen: Cases, case: int, seed: int) -> int:
+    """Return a clip of which another class is explained, drawn for this case; -1: there is none."""
+    others = np.unique(chosen.clips[chosen.targets != chosen.targets[case]])
+    others = others[others != chosen.clips[case]]
+    return int(np.random.default_rng(seed).choice(others)) if others.size else -1

@@ -33,7 +33,7 @@ Cost: two passes of the network per row, and 18 more per row for curves. Means a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -47,7 +47,7 @@ from torch import Tensor
 from otoscope.audio.stft import magnitude as size_of
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain import CONTROLS, REMOVALS, located
-from otoscope.explain.cases import PREDICTED, Cases, cases, donors
+from otoscope.explain.cases import PREDICTED, Cases, Lenders, background, cases, donors
 from otoscope.explain.controls import Case, control
 from otoscope.explain.curve import SHARES, areas, ranks
 from otoscope.explain.explanation import Explainer, Explanation
@@ -171,10 +171,11 @@ def scored(
     with lent(model):
         p = probabilities(heard(model, sounds, how.batch_size), how.activation)
         chosen = cases(model, p, how.target, sounds.labels)
+        lent_by = lenders(chosen, sounds.groups, how)
         for name, one in explainers.items():
             masks = explained(model, sounds, one, chosen, how.batch_size, ranking=how.curves)
             seconds[name] = masks.seconds / len(chosen)
-            tables.append(_scored(model, sounds, chosen, name, masks, how))
+            tables.append(table_of(model, sounds, chosen, lent_by, name, masks, how))
     return Scored(pl.concat(tables, how="vertical_relaxed"), seconds)
 
 
@@ -245,17 +246,39 @@ def _sound(model: AudioModel, sounds: Sounds, places: NDArray[np.int64]) -> Tens
     return torch.from_numpy(np.ascontiguousarray(sounds.waveforms[places])).to(device_of(model))
 
 
-def _scored(
-    model: AudioModel, sounds: Sounds, chosen: Cases, method: str, masks: Masks, how: ScoreConfig
+def lenders(chosen: Cases, groups: Sequence[Any], how: ScoreConfig) -> Lenders:
+    """Return who lends a mask or a sound to each case of a whole set; ``groups`` of each clip."""
+    nobody = np.full(len(chosen), -1, np.int64)
+    masks = donors(chosen.targets, [groups[int(one)] for one in chosen.clips], how.seed)
+    if "background" not in how.removals:
+        return Lenders(masks, nobody)
+    drawn = [background(chosen, one, _seed(how, chosen, one, _BACKGROUND)) for one in range(len(chosen))]
+    return Lenders(masks, np.array(drawn, np.int64))
+
+
+def table_of(
+    model: AudioModel,
+    sounds: Sounds,
+    chosen: Cases,
+    lent_by: Lenders,
+    method: str,
+    masks: Masks,
+    how: ScoreConfig,
 ) -> pl.DataFrame:
-    """Return the rows of one method."""
-    pairs = donors(chosen.targets, [sounds.groups[int(one)] for one in chosen.clips], how.seed)
+    """Return the rows of one method; masks and sounds of lenders may stand behind those of the cases."""
     judge = Judge(model, masks.on, masks.domain, how.entry, how.activation, how.batch_size)
-    bench = _Bench(judge, masks, sounds, chosen, how)
+    bench = _Bench(judge, masks, sounds, chosen, lent_by, how)
     rows: list[dict[str, Any]] = []
     for case in track(range(len(chosen)), len(chosen), f"scoring {method}"):
-        rows.extend(bench.rows(method, case, pairs))
+        rows.extend(bench.rows(method, case))
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _seed(how: ScoreConfig, chosen: Cases, case: int, place: int) -> int:
+    """Return the seed of what is drawn for a case: by its clip's place in the whole set, and its class."""
+    target = [int(chosen.targets[case])] if how.target != PREDICTED else []
+    parts = [how.seed, chosen.place(case), place, *target]
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -266,20 +289,21 @@ class _Bench:
     masks: Masks
     sounds: Sounds
     cases: Cases
+    lenders: Lenders
     how: ScoreConfig
 
-    def rows(self, method: str, case: int, pairs: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+    def rows(self, method: str, case: int) -> Iterator[dict[str, Any]]:
         """Return the rows of one case."""
         spectrum = self._spectrum(int(self.cases.clips[case]))
         magnitude = size_of(spectrum)[0].mean(0).cpu().numpy()
         names = (None, *self.how.controls)
-        made = self._controls(self.masks.values, case, pairs[case], magnitude)
+        made = self._controls(self.masks.values, case, magnitude)
         there = np.stack([one for one in made if one is not None])
         scores = {removal: self._measures(case, spectrum, there, removal) for removal in self.how.removals}
         common = self.judge.shapes(there, magnitude) | self._truth(case, there, magnitude)
-        ranked = self._curves(case, pairs[case], magnitude)
+        ranked = self._curves(case, magnitude)
         keys = {
-            "clip": int(self.cases.clips[case]),
+            "clip": self.cases.place(case),
             "target": int(self.cases.targets[case]),
             "method": method,
         }
@@ -299,7 +323,6 @@ class _Bench:
         self,
         values: NDArray[Any],
         case: int,
-        pair: NDArray[np.int64],
         magnitude: NDArray[Any],
         only: Any = None,
     ) -> list[NDArray[Any] | None]:
@@ -307,6 +330,7 @@ class _Bench:
         own = values[case].astype(np.float32)
         if not self.how.controls:
             return [own]
+        pair = self.lenders.masks[case]
         same, different = (values[one].astype(np.float32) if one >= 0 else None for one in pair)
         made = Case(own, magnitude, same, different)
         return [
@@ -316,21 +340,15 @@ class _Bench:
         ]
 
     def _seed(self, case: int, place: int) -> int:
-        clip, target = int(self.cases.clips[case]), int(self.cases.targets[case])
-        parts = [self.how.seed, clip, place] + ([target] if self.how.target != PREDICTED else [])
-        return int(np.random.SeedSequence(parts).generate_state(1)[0])
+        return _seed(self.how, self.cases, case, place)
 
     def _spectrum(self, clip: int) -> Tensor:
         return self.masks.on.spectrum(_sound(self.judge.model, self.sounds, np.array([clip])))
 
     def _background(self, case: int) -> Tensor | None:
         """Return the spectrum of a clip of another class, drawn for this case."""
-        others = np.unique(self.cases.clips[self.cases.targets != self.cases.targets[case]])
-        others = others[others != self.cases.clips[case]]
-        if not others.size:
-            return None
-        rng = np.random.default_rng(self._seed(case, _BACKGROUND))
-        return self._spectrum(int(rng.choice(others)))
+        clip = int(self.lenders.backgrounds[case])
+        return None if clip < 0 else self._spectrum(clip)
 
     def _measures(
         self, case: int, spectrum: Tensor, masks: NDArray[Any], removal: str
@@ -355,14 +373,12 @@ class _Bench:
             self.judge, self.sounds, clip, name, masks, magnitude
         )
 
-    def _curves(
-        self, case: int, pair: NDArray[np.int64], magnitude: NDArray[Any]
-    ) -> dict[str | None, dict[str, float]]:
+    def _curves(self, case: int, magnitude: NDArray[Any]) -> dict[str | None, dict[str, float]]:
         """Return the areas of each ranking by control; empty where they are not asked for."""
         if self.masks.ranking is None:
             return {}
         names = [None, *(one for one in self.how.controls if one in RANKABLE)]
-        made = self._controls(self.masks.ranking, case, pair, magnitude, only=names)
+        made = self._controls(self.masks.ranking, case, magnitude, only=names)
         there = [(name, one) for name, one in zip(names, made) if one is not None]
         waveform = _sound(self.judge.model, self.sounds, self.cases.clips[case : case + 1])
         found = areas(
