@@ -38,6 +38,15 @@ def test_an_entry_of_a_setting_that_is_not_set_yet() -> None:
     assert configured(DescribeConfig, ["parameters.top_k=5"], base=base).parameters == {"top_k": 5}
 
 
+def test_a_setting_of_several_entries_is_a_json_object() -> None:
+    given = ['parameters={"top_k": 5, "a": 0.5}', "parameters.a=2"]
+    assert configured(DescribeConfig, given).parameters == {"top_k": 5, "a": 2}
+    with pytest.raises(InputError, match=r"expected --set parameters='\{\"NAME\": VALUE\}'.*got 'top_k:5'"):
+        configured(DescribeConfig, ["parameters=top_k:5"])
+    with pytest.raises(InputError, match="expected a JSON object, got '3'"):
+        configured(DescribeConfig, ["parameters=3"])
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

@@ -12,6 +12,7 @@ import torch
 
 from otoscope.cli.main import run as call
 from otoscope.data import open_data
+from otoscope.data.contaminate import Contaminator
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain.lmac import RECIPE as LMAC
 from otoscope.explain.lmac import LmacExplainer
@@ -238,6 +239,16 @@ class TestTrainingNoise:
             ratio = sound[:2].square().sum((1, 2)) / (one - sound)[:2].square().sum((1, 2))
             assert torch.allclose(10 * ratio.log10(), torch.full((2,), 6.0), atol=0.01)
             assert "clips" not in str(add) and kind in str(add)
+
+    def test_no_other_part_is_heard_in_training(self, clips) -> None:
+        add = training_noise("clip", 0.0, 16000, clips, rows=range(1, 9))
+        sources = {
+            Contaminator("clip", 16000, add.drawn, seed, drawn_from=add.drawn_from)(
+                np.ones((1, 800), np.float32), clips.table["id"][0], 0.0
+            ).source
+            for seed in range(30)
+        }
+        assert sources <= set(clips.table["id"][1:9]) and len(sources) > 1
 
     def test_refusals(self, clips) -> None:
         with pytest.raises(InputError, match="give contaminants"):

@@ -16,7 +16,7 @@ from otoscope.audio.stft import StftSettings
 from otoscope.cli.main import run as call
 from otoscope.data import open_data
 from otoscope.data.clips import Clips
-from otoscope.errors import FormatError, InputError, StageError, UnknownNameError
+from otoscope.errors import EmptyDataError, FormatError, InputError, StageError, UnknownNameError
 from otoscope.explain import TRAINABLE
 from otoscope.explain.hidden import HiddenMaps
 from otoscope.explain.l2i import RECIPE, ListenToInterpret, RandomComponents
@@ -29,6 +29,7 @@ from otoscope.explain.train_explainer import configured, plan, split, train_expl
 from otoscope.explain.trained import open_explainer, read_explainer, recipe_of
 from otoscope.explain.windows import explain
 from otoscope.models import cnn, folder, open_model
+from otoscope.models.parts import split_parts
 from otoscope.models.weights import hash_weights
 from otoscope.store import tables
 
@@ -122,6 +123,25 @@ class TestFolder:
         groups = {name: set(clips.table["group"].gather(part).to_list()) for name, part in rows.items()}
         assert not groups["train"] & groups["valid"] and not rows["test"].size
         assert np.array_equal(np.sort(np.concatenate(list(rows.values()))), np.arange(24))
+
+    def test_folds_choose_the_epoch_as_in_the_classifiers_training(self) -> None:
+        clips = open_data("sounds:50", kinds="pure_tone,clicks", duration_s=0.2)
+        folds = clips.table["fold"].to_numpy()
+        asked = {"test_folds": "5", "valid_folds": "4"}
+        rows = split(clips, L2IConfig(**asked))
+        theirs = split_parts(clips, label_set=None, test_folds="5", test_split=None, valid="4", seed=0)
+        assert set(folds[rows["train"]]) == {1, 2, 3} and set(folds[rows["valid"]]) == {4}
+        assert all(np.array_equal(rows[name], getattr(theirs, name)) for name in rows)
+        with pytest.raises(
+            InputError, match="validation folds 4-5 and the test part share clips: name other"
+        ):
+            split(clips, L2IConfig(test_folds="5", valid_folds="4-5"))
+        with pytest.raises(EmptyDataError, match="validation folds 1-5 leave nothing to train on"):
+            split(clips, L2IConfig(valid_folds="1-5"))
+        assert L2IConfig(**asked).identity()["valid_folds"] == "4"
+        assert (
+            "valid_folds" not in L2IConfig().identity()
+        )  # folders that were finished before it are still finished
 
 
 class TestUse:
@@ -342,8 +362,23 @@ def test_on_the_command_line(classifier, tmp_path, capsys) -> None:
     assert call([*l2i, "--out", str(tmp_path / "e"), *settings]) == 0
     account = json.loads(capsys.readouterr().out)
     assert account["method"] == "l2i" and account["dictionary"] and account["best_epoch"] == 1
-    assert call([*l2i, "--out", str(tmp_path / "f"), "--dry-run"]) == 0
-    assert json.loads(capsys.readouterr().out)["state"] == "new" and not (tmp_path / "f").exists()
+    by_fold = [
+        "--data",
+        "sounds:?n=10&kinds=rain,siren",
+        "--test-folds",
+        "5",
+        "--valid-folds",
+        "4",
+        "--dry-run",
+    ]
+    assert call([*l2i, "--out", str(tmp_path / "f"), *by_fold]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert planned["state"] == "new" and not (tmp_path / "f").exists()
+    assert planned["config"]["valid_folds"] == "4" and planned["parts"] == {
+        "train": 6,
+        "valid": 2,
+        "test": 2,
+    }
     assert call(["train-explainer", "l2x", str(classifier), *data, "--out", str(tmp_path / "g")]) == 2
     assert "l2i" in capsys.readouterr().err
     assert call([*l2i, "--out", str(tmp_path / "g"), "--preset", "l2i-1999"]) == 2

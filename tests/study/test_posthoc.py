@@ -10,11 +10,12 @@ import pytest
 
 from otoscope.cli.main import run as call
 from otoscope.data import open_data
-from otoscope.errors import InputError
+from otoscope.errors import InputError, UnknownNameError
 from otoscope.models import cnn
 from otoscope.study.reproduce.exhibits import exhibits
 from otoscope.study.reproduce.posthoc import CONTAMINATED, IN_DOMAIN, ROWS, reproduce
-from otoscope.study.reproduce.posthoc_bench import over_seeds
+from otoscope.study.reproduce.posthoc_bench import over_seeds, prepare
+from otoscope.study.reproduce.posthoc_config import PosthocConfig
 
 FEW = {
     "curves": False,
@@ -87,3 +88,41 @@ def test_what_does_not_fit_is_refused(found, tmp_path: Path, capsys: pytest.Capt
         reproduce("demo:", clips, tmp_path, {**FEW, "networks": ("demo:",)})
     assert call(["reproduce", "posthoc", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["preset"] == "posthoc"
+
+
+TINY = {"lmac": {"width": 2}, "lmac-finetuned.width": 2, "lmac-finetuned.contamination": "white"}
+"""Settings of trainings: whole, and entry by entry."""
+
+
+def test_trainings_are_configured_and_rest_on_one_dictionary_a_seed(tmp_path: Path) -> None:
+    clips = open_data("sounds:?n=10&kinds=rain,siren&duration_s=0.5")
+    model = cnn.build(("rain", "siren"), width=2, clip_s=0.5, n_mels=16).eval()
+    l2i = {"width": 2, "pooling": "max", "dropout": 0.0}
+    settings = {**TINY, "l2i": l2i, "nmf": {"n_components": 3, "iterations": 4, "n_frames": 60}}
+    asked = {"train": ("l2i", "lmac-finetuned"), "seeds": (3, 4), "epochs": 1, "valid_folds": "4"}
+    bench = prepare(model, clips, tmp_path, PosthocConfig.of({**FEW, **asked, "train_settings": settings}))
+    made = bench.networks[0].methods
+    assert list(made) == ["amt", "l2i@0", "l2i@1", "lmac-finetuned@0", "lmac-finetuned@1"]
+    for seed in (3, 4):
+        there = {kind: tmp_path / "explainers" / f"cnn-{kind}-{seed}" for kind in ("nmf", "l2i", "lmac")}
+        account = json.loads((there["l2i"] / "training.json").read_text())["config"]
+        assert account["dictionary"] == str(there["nmf"]) and account["pooling"] == "max"
+        assert (account["valid_folds"], account["test_folds"], account["seed"]) == ("4", "5", seed)
+        tuned = tmp_path / "explainers" / f"cnn-lmac-finetuned-{seed}" / "training.json"
+        account = json.loads(tuned.read_text())
+        assert (
+            account["config"]["start_from"] == str(there["lmac"]) and "snr_db=0.0" in account["contamination"]
+        )
+
+
+def test_settings_of_trainings_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    clips = open_data("sounds:?n=10&kinds=rain,siren&duration_s=0.5")
+    model = cnn.build(("rain", "siren"), width=2, clip_s=0.5, n_mels=16).eval()
+    with pytest.raises(UnknownNameError, match=r"training 'lmca'.*lmac-finetuned"):
+        PosthocConfig.of({"train_settings": {"lmca": {}}})
+    wrong = {**FEW, "train": ("nmf", "piq"), "train_settings": {"piq": {"codez": 3}}}
+    with pytest.raises(UnknownNameError, match="codez"):
+        prepare(model, clips, tmp_path, PosthocConfig.of(wrong))
+    with pytest.raises(InputError, match="validation folds 5 and the test part share clips"):
+        prepare(model, clips, tmp_path, PosthocConfig.of({**FEW, "train": ("nmf",), "valid_folds": "5"}))
+    assert not (tmp_path / "explainers").exists()

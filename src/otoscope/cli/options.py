@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
@@ -119,12 +120,14 @@ def configured(
 ) -> Config:
     """Return a config from a base, options (those that are None keep the base) and ``KEY=VALUE`` settings.
 
-    ``KEY.INNER=VALUE`` sets one entry of a setting that holds several, such as ``parameters.top_k=50``.
+    ``KEY.INNER=VALUE`` sets one entry of a setting that holds several, such as ``parameters.top_k=50``;
+    ``KEY={"INNER": VALUE}``, a JSON object, sets all of them.
 
     Raises
     ------
     InputError
-        If a setting has no ``=``, or the config refuses it (see :class:`~otoscope.stage_config.StageConfig`).
+        If a setting has no ``=``, an object is no JSON, or the config refuses it (see
+        :class:`~otoscope.stage_config.StageConfig`).
     """
     values = {**(base or {}), **{key: value for key, value in options.items() if value is not None}}
     for setting in settings or []:
@@ -173,6 +176,21 @@ def _parsed(kind: type[StageConfig], key: str, value: str) -> Any:
         return value
     if value.lower() in ("none", "null") and type(None) in get_args(field.annotation):
         return None
+    if dict in (get_origin(field.annotation), *map(get_origin, get_args(field.annotation))):
+        return _object(key, value)
     if get_origin(field.annotation) is tuple:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _object(key: str, value: str) -> Any:
+    try:
+        found = json.loads(value)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{key} holds several entries: expected --set {key}='{{\"NAME\": VALUE}}' or --set {key}.NAME=VALUE, "
+            f"got {value!r} ({error})"
+        ) from error
+    if not isinstance(found, dict):
+        raise InputError(f"{key} holds several entries: expected a JSON object, got {value!r}")
+    return found

@@ -26,6 +26,7 @@ def train_explainer(
     valid: Annotated[
         float | None, typer.Option(help="share of the other groups that chooses the best epoch")
     ] = None,
+    valid_folds: Annotated[str | None, typer.Option(help="folds that choose it, instead of a share")] = None,
     preset: Annotated[str | None, typer.Option(help="a published protocol, such as l2i-2022")] = None,
     dictionary: Annotated[
         str | None, typer.Option(help="folder that train-explainer nmf wrote, or an official .npy")
@@ -75,6 +76,7 @@ def train_explainer(
         test_folds=test_folds,
         test_split=test_split,
         valid=valid,
+        valid_folds=valid_folds,
         dictionary=dictionary,
         epochs=epochs,
         start_from=start_from,
@@ -87,7 +89,8 @@ def train_explainer(
         return
     mix = None
     if contamination is not None:
-        mix = training_noise(contamination, snr, network.sample_rate, clips, contaminants)
+        heard = training.split(clips, config)["train"]
+        mix = training_noise(contamination, snr, network.sample_rate, clips, contaminants, rows=heard)
     started = time.perf_counter()
     training.train_explainer(method, network, clips, where, config, contamination=mix, device=device)
     _show(where, f"{out}: {method} of {model}, {time.perf_counter() - started:.0f} s", json)

@@ -87,6 +87,8 @@ class Contaminator:
         Decides what is drawn.
     label_set : str or None
         For ``clip``: whose classes must differ; None is the primary one.
+    drawn_from : frozenset of int or None
+        For ``clip``: rows that may be added, such as those of one part; None: all.
     """
 
     kind: str
@@ -94,6 +96,7 @@ class Contaminator:
     clips: Clips | None = None
     seed: int = 0
     label_set: str | None = None
+    drawn_from: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -179,6 +182,8 @@ class Contaminator:
             raise InputError(f"{spec} holds no clip {clip_id!r}, so its class is not known")
         own = rows[clip_id]
         other = ~(member & member[own]).any(axis=1) & member.any(axis=1) & (groups != groups[own])
+        if self.drawn_from is not None:
+            other &= np.isin(np.arange(len(groups)), list(self.drawn_from))
         found = np.flatnonzero(other).astype(np.int64)
         if not found.size:
             raise EmptyDataError(f"no clip of another class and another group than {clip_id!r}")

@@ -39,6 +39,8 @@ class RecipeConfig(StageConfig):
         The part that is left out of training and heard once at the end: ``"5"``; ``"test"``. None: no test.
     valid : float
         Share of the other groups that chooses the best epoch, in (0, 1).
+    valid_folds : str or None
+        Folds that choose it instead, as published recipes do; they must not be test folds.
     label_set : str or None
         Labels by which the validation part is balanced; None: the primary set, or none.
     epochs, learning_rate, weight_decay, schedule, warmup, clip_norm, patience, metric, better, ties, optimiser,
@@ -53,6 +55,7 @@ class RecipeConfig(StageConfig):
     test_folds: str | None = None
     test_split: str | None = None
     valid: float = Field(0.125, gt=0, lt=1)
+    valid_folds: str | None = None
     label_set: str | None = None
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(16, ge=1)
@@ -68,6 +71,11 @@ class RecipeConfig(StageConfig):
     optimiser: Literal["adamw", "adam"] = "adamw"
     seed: Seed = 0
     workers: int = Field(0, ge=0)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a training is known by, JSON-able; ``valid_folds``, which came later, only where it is used."""
+        unused = {"workers"} if self.valid_folds is not None else {"workers", "valid_folds"}
+        return self.model_dump(mode="json", exclude=unused)
 
     def fitting(self) -> FitConfig:
         """Return the options of the training loop."""

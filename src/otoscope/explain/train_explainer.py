@@ -2,7 +2,7 @@
 
 1. The test part (``test_folds`` or ``test_split``) is set aside; it is decoded and heard once, at the end.
 2. Of the rest a share ``valid`` becomes the validation part, split by group as :mod:`otoscope.models.train` does: with
-   the same seed, share and labels it is the classifier's own split.
+   the same seed, share and labels it is the classifier's own split. Or the folds ``valid_folds`` do.
 3. The recipe learns on the training part; the epoch that is best by its validation metric is kept. Explainers learn
    what the classifier says, so no clip needs a label. The classifier is given back as it was lent.
 
@@ -41,6 +41,7 @@ from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.device import checked_device
 from otoscope.models.evaluate import group_interval
+from otoscope.models.parts import by_folds, part_of
 from otoscope.models.weights import hash_weights
 from otoscope.record.hooks import lent
 from otoscope.store import manifest, tables
@@ -154,19 +155,28 @@ def preset_of(recipe: Trainable, preset: str | None) -> dict[str, Any]:
 
 
 def split(clips: Clips, config: RecipeConfig) -> dict[str, NDArray[np.int64]]:
-    """Return the rows of ``train``, ``valid`` and ``test``, ascending; ``test`` is empty where none was asked for."""
-    test = np.zeros(len(clips), np.bool_)
-    if config.test_folds is not None or config.test_split is not None:
-        chosen = clips.select(folds=config.test_folds, split=config.test_split).table["id"].to_list()
-        test = clips.table["id"].is_in(chosen).to_numpy()
+    """Return the rows of ``train``, ``valid`` and ``test``, ascending; ``test`` is empty where none was asked for.
+
+    Errors are those of :func:`otoscope.models.parts.split_parts`.
+    """
+    test = part_of(clips, config.test_folds, config.test_split)
     rest = np.flatnonzero(~test).astype(np.int64)
     if not rest.size:
         raise EmptyDataError("every clip is in the test part: nothing is left to train on")
+    if config.valid_folds is not None:
+        train, valid = by_folds(clips, np.ones(len(clips), np.bool_), test, config.valid_folds)
+    else:
+        train, valid = _by_share(clips, rest, config)
+    return {"train": train, "valid": valid, "test": np.flatnonzero(test).astype(np.int64)}
+
+
+def _by_share(
+    clips: Clips, rest: NDArray[np.int64], config: RecipeConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     shares = {"train": 1.0 - config.valid, "valid": config.valid}
     balanced = clips.label_set(config.label_set).name if clips.label_sets or config.label_set else None
     parts = split_by_group(clips.take(rest), shares, seed=config.seed, stratify=balanced)
-    found = {name: rest[np.sort(rows)] for name, rows in parts.items()}
-    return {**found, "test": np.flatnonzero(test).astype(np.int64)}
+    return rest[np.sort(parts["train"])], rest[np.sort(parts["valid"])]
 
 
 def is_finished(where: Path, identity: Mapping[str, Any]) -> bool:
@@ -197,7 +207,7 @@ def _identity(
     """Return what must be equal for a training to be continued or taken as finished."""
     identity: dict[str, Any] = {
         "method": recipe.name,
-        "config": how.model_dump(mode="json", exclude={"workers"}),
+        "config": how.identity(),
         "classifier": hash_weights(model),
         "data": {"hash": clips.content_hash(), "n_clips": len(clips)},
     }

@@ -6,6 +6,7 @@ killed goes on with the same ones. A clip that nothing can be added to (digital 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +39,8 @@ class TrainingNoise:
         The collection that is trained on.
     drawn : Clips or None
         What is drawn from.
+    drawn_from : frozenset of int or None
+        Rows of it that may be drawn; None: all.
     """
 
     kind: str
@@ -46,11 +49,12 @@ class TrainingNoise:
     source: str
     clips: Clips = field(repr=False, compare=False)
     drawn: Clips | None = field(repr=False, compare=False)
+    drawn_from: frozenset[int] | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, waveforms: Tensor, rows: NDArray[np.int64], generator: torch.Generator) -> Tensor:
         """Return sounds ``(example, 1, time)`` of clips ``(example,)`` with something under each."""
         seed = int(torch.randint(MOST_SEED, (), generator=generator))
-        add = Contaminator(self.kind, self.sample_rate, self.drawn, seed)
+        add = Contaminator(self.kind, self.sample_rate, self.drawn, seed, drawn_from=self.drawn_from)
         names = [str(self.clips.table["id"][int(row)]) for row in rows]
         heard = [
             add(one, name, self.snr_db).waveform if one.any() else one
@@ -60,7 +64,13 @@ class TrainingNoise:
 
 
 def training_noise(
-    kind: str, snr_db: float, sample_rate: int, clips: Clips, contaminants: Clips | str | None = None
+    kind: str,
+    snr_db: float,
+    sample_rate: int,
+    clips: Clips,
+    contaminants: Clips | str | None = None,
+    *,
+    rows: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> TrainingNoise:
     """Return what is mixed into training sound.
 
@@ -74,6 +84,8 @@ def training_noise(
         The collection that is trained on; ``clip`` draws from it.
     contaminants : Clips or str, optional
         A collection (a folder of WHAM!, ``fsdd:PATH``), for ``speech`` and ``noise``.
+    rows : sequence of int, optional
+        The training clips, which alone ``clip`` draws from, so that no test clip is heard; None: all.
 
     Raises
     ------
@@ -90,4 +102,5 @@ def training_noise(
     drawn = clips_of(contaminants) if contaminants is not None else clips if kind == "clip" else None
     Contaminator(kind, sample_rate, drawn)  # refuses an unknown kind
     source = "" if drawn is None else drawn.content_hash()[:16]
-    return TrainingNoise(kind, float(snr_db), sample_rate, source, clips, drawn)
+    only = frozenset(map(int, rows)) if rows is not None and kind == "clip" else None
+    return TrainingNoise(kind, float(snr_db), sample_rate, source, clips, drawn, only)

@@ -68,12 +68,13 @@ def split_parts(
     """
     objective = objective_of(clips.label_set(label_set).kind)
     labelled = objective.labelled(objective.targets(clips, label_set))
-    test = _test_part(clips, test_folds, test_split)
+    test = part_of(clips, test_folds, test_split)
     rest = np.flatnonzero(labelled & ~test).astype(np.int64)
     if rest.size == 0:
         raise EmptyDataError("every labelled clip is in the test part: nothing is left to train on")
     if isinstance(valid, str):
-        return _by_folds(clips, labelled, test, valid)
+        train, chosen = by_folds(clips, labelled, test, valid)
+        return Parts(train, chosen, np.flatnonzero(labelled & test), int((~labelled).sum()))
     shares = {"train": 1.0 - valid, "valid": valid}
     names = clips.label_set(label_set).name
     split = split_by_group(clips.take(rest), shares, seed=seed, stratify=names)
@@ -81,20 +82,37 @@ def split_parts(
     return Parts(train_rows, valid_rows, np.flatnonzero(labelled & test), int((~labelled).sum()))
 
 
-def _by_folds(clips: Clips, labelled: NDArray[np.bool_], test: NDArray[np.bool_], folds: str) -> Parts:
-    """Return the parts where folds choose the epoch."""
-    chosen = _test_part(clips, folds, None)
+def by_folds(
+    clips: Clips, usable: NDArray[np.bool_], test: NDArray[np.bool_], folds: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows for training and for validation where folds choose the epoch, each ascending.
+
+    Parameters
+    ----------
+    clips : Clips
+    usable, test : bool (clip,)
+        Which clips can be learnt from, and which are the test part.
+    folds : str
+        Of validation.
+
+    Raises
+    ------
+    InputError
+        If a fold does not exist, or is tested.
+    EmptyDataError
+        If one of the parts is empty.
+    """
+    chosen = part_of(clips, folds, None)
     if (chosen & test).any():
         raise InputError(f"validation folds {folds} and the test part share clips: name other folds")
-    train, valid, tested = (
-        np.flatnonzero(labelled & part).astype(np.int64) for part in (~test & ~chosen, chosen, test)
-    )
+    train, valid = (np.flatnonzero(usable & part).astype(np.int64) for part in (~test & ~chosen, chosen))
     if not train.size or not valid.size:
         raise EmptyDataError(f"validation folds {folds} leave nothing to train on, or hold no labelled clip")
-    return Parts(train, valid, tested, int((~labelled).sum()))
+    return train, valid
 
 
-def _test_part(clips: Clips, folds: str | None, split: str | None) -> NDArray[np.bool_]:
+def part_of(clips: Clips, folds: str | None, split: str | None) -> NDArray[np.bool_]:
+    """Return which clips are of the folds or the split, bool ``(clip,)``; none where neither is named."""
     if folds is None and split is None:
         return np.zeros(len(clips), np.bool_)
     chosen = clips.select(folds=folds, split=split).table["id"].to_list()

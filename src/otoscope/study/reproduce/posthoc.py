@@ -35,11 +35,11 @@ from otoscope.study.reproduce.exhibits import Made, Result, exhibits, made, writ
 from otoscope.study.reproduce.posthoc_bench import (
     PROTOCOL,
     Bench,
-    PosthocConfig,
     kind_of,
     over_seeds,
     prepare,
 )
+from otoscope.study.reproduce.posthoc_config import PosthocConfig
 
 CONFIG = PosthocConfig
 """Settings of this reproduction."""

@@ -9,26 +9,24 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
 from otoscope.data.clips import Clips
 from otoscope.data.select import chosen_rows
 from otoscope.errors import InputError
-from otoscope.explain import CONTROLS
 from otoscope.explain.dictionary import MANIFEST as DICTIONARY
 from otoscope.explain.methods import OCCLUSION, Method, methods
 from otoscope.explain.score import scored
 from otoscope.explain.score_set import ScoreSetConfig, sounds_of
 from otoscope.explain.sounds import Sounds
 from otoscope.explain.spectrogram import Spectrogram
-from otoscope.explain.train_explainer import train_explainer
 from otoscope.explain.trained import read_explainer
 from otoscope.metrics.bootstrap import group_weights, percentile_interval
 from otoscope.models import open_model
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
-from otoscope.stage_config import Seed, StageConfig
 from otoscope.store import manifest
+from otoscope.study.reproduce.posthoc_config import PosthocConfig
+from otoscope.study.reproduce.posthoc_train import Workshop
 
 PROTOCOL = "posthoc"
 FAMILIES: Mapping[str, str] = {
@@ -41,59 +39,6 @@ FAMILIES: Mapping[str, str] = {
 """Architecture of ours -> network of the published tables."""
 ATTENTION = ("vit", "transformer", "vit-image")
 """Networks whose attention AMT maps."""
-
-
-class PosthocConfig(StageConfig):
-    """What the reproduction is given; unknown keys are refused.
-
-    Attributes
-    ----------
-    networks : tuple of str
-        Further classifiers of the same classes, for the rows of other networks.
-    explainers : tuple of str
-        Folders of trained explainers of any of the networks, and dictionaries.
-    methods : tuple of str
-        Untrained methods that every network is explained by.
-    train : tuple of str
-        Recipes that are trained for every network where no folder is given: ``nmf``, ``l2i``, ``piq``, ``lmac``.
-    seeds : tuple of int
-        Of trained explainers: one training each; the table says how far they differ.
-    epochs : int or None
-        Of a training; None: the recipe's.
-    folds : str or None
-        The clips that everything is judged on; published: 5. Explainers are trained on the others.
-    clips : int or None
-        At most so many of them, spread evenly; None: all.
-    contamination : str
-        ``clip``, ``white``, ``speech`` or ``noise``; the published table does not say which.
-    contaminants : str or None
-        Collection of speech or noise.
-    snr_db : float
-        Published mixtures: 12.04 dB.
-    controls : tuple of str
-    curves : bool
-        Also insertion and deletion.
-    replicates : int
-    batch_size : int
-    seed : int
-    """
-
-    networks: tuple[str, ...] = ()
-    explainers: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ("amt", "saliency", "integrated-gradients", "grad-cam", "occlusion")
-    train: tuple[str, ...] = ()
-    seeds: tuple[Seed, ...] = (0,)
-    epochs: int | None = Field(None, ge=1)
-    folds: str | None = "5"
-    clips: int | None = Field(None, ge=2)
-    contamination: str = "clip"
-    contaminants: str | None = None
-    snr_db: float = 12.04
-    controls: tuple[str, ...] = tuple(CONTROLS)
-    curves: bool = True
-    replicates: int = Field(1000, ge=2)
-    batch_size: int = Field(16, ge=1)
-    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -222,14 +167,23 @@ def _methods(
     untrained = methods(config.methods, (), options if "amt" in config.methods else {}, model)
     found = {one.name: one for one in untrained}
     held = [(_kind(folder), folder) for folder in folders]
-    there = {"nmf" if kind == OCCLUSION else kind for kind, _ in held}
-    for kind in (one for one in config.train if one not in there):
-        places = [_train(kind, name, model, clips, out, config, seed) for seed in config.seeds]
-        held += [(_kind(place), place) for place in places]
+    held += _trained(
+        Workshop(name, model, clips, out, config, [one for kind, one in held if kind == OCCLUSION]), held
+    )
     for place, (kind, folder) in enumerate(held):
         number = [one for one, _ in held[:place]].count(kind)
         found[f"{kind}@{number}"] = methods((), [folder], {}, model)[0]
     return found
+
+
+def _trained(workshop: Workshop, held: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Return method and folder of what is asked for and not given, trained once a seed."""
+    config, there = workshop.config, {"nmf" if kind == OCCLUSION else kind for kind, _ in held}
+    wanted = [one for one in config.train if one not in there]
+    for one in wanted:
+        workshop.check(one)
+    places = [workshop.train(one, seed) for one in wanted for seed in config.seeds]
+    return [(_kind(place), place) for place in places]
 
 
 def _kind(folder: Path) -> str:
@@ -239,17 +193,6 @@ def _kind(folder: Path) -> str:
     content = read_explainer(folder)
     tuned = content["method"] == "lmac" and content["config"].get("guidance") is not None
     return "lmac-finetuned" if tuned else str(content["method"])
-
-
-def _train(
-    kind: str, name: str, model: AudioModel, clips: Clips, out: Path, config: PosthocConfig, seed: int
-) -> Path:
-    place = out / "explainers" / f"{name}-{kind}-{seed}"
-    settings: dict[str, Any] = {"test_folds": config.folds, "seed": seed}
-    if config.epochs is not None and kind != "nmf":
-        settings["epochs"] = config.epochs
-    train_explainer(kind, model, clips, place, settings)
-    return place
 
 
 def kind_of(method: str) -> str:
