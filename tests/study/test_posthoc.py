@@ -7,32 +7,41 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 from otoscope.cli.main import run as call
 from otoscope.data import open_data
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.models import cnn
+from otoscope.models.audio_model import AudioModel
 from otoscope.study.reproduce.exhibits import exhibits
-from otoscope.study.reproduce.posthoc import CONTAMINATED, IN_DOMAIN, ROWS, reproduce
+from otoscope.study.reproduce.posthoc import IN_DOMAIN, OUT_OF_DOMAIN, ROWS, reproduce
 from otoscope.study.reproduce.posthoc_bench import over_seeds, prepare
 from otoscope.study.reproduce.posthoc_config import PosthocConfig
 
 FEW = {
     "curves": False,
-    "controls": ("random-size",),
+    "controls": ("random-size", "all-pass"),
     "methods": ("amt",),
     "replicates": 20,
     "contamination": "white",
+    "located": 6,
 }
+
+
+def _network() -> AudioModel:
+    generator = torch.Generator().manual_seed(3)
+    model = cnn.build(("rain", "siren"), width=4, clip_s=0.5, n_mels=32).eval()
+    for one in model.parameters():
+        one.data = 0.3 * torch.randn(one.shape, generator=generator)
+    model.config = {"architecture": "conv2d"}  # stands in for the published network of that name
+    return model
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory):
     clips = open_data("sounds:?n=10&kinds=rain,siren&duration_s=0.5")
-    model = cnn.build(("rain", "siren"), width=4, clip_s=0.5, n_mels=32).eval()
-    model.config = {"architecture": "conv2d"}  # stands in for the published network of that name
-    out = tmp_path_factory.mktemp("posthoc")
-    page, made = reproduce(model, clips, out, FEW)
+    page, made = reproduce(_network(), clips, tmp_path_factory.mktemp("posthoc"), FEW)
     return page, {one.exhibit.ours: one for one in made}
 
 
@@ -46,9 +55,33 @@ def test_every_published_row_is_there_with_ours_or_a_reason(found) -> None:
     reasons = dict(table.select("row", "reason").iter_rows())
     assert "no focalnet was given" in reasons["amt_focalnet"]
     assert "no piq of this conv2d was given" in reasons["piq"]
-    assert made["contaminated"].table["row"].to_list()[:3] == list(CONTAMINATED)
+    assert made["contaminated"].table["row"].to_list()[:3] == list(OUT_OF_DOMAIN)
     assert made["contaminated"].table["target_share"].drop_nulls().len() == 1
-    assert "Published" in page.read_text() and "0.305" in page.read_text()
+    text = page.read_text()
+    assert "Published" in text and "0.305" in text and "*_published: the same number as the recipe" in text
+    assert "- amt_focalnet: not made, no focalnet was given" in text
+
+
+def test_controls_stand_beside_explanations_on_every_set_of_sounds(found) -> None:
+    page, made = found
+    for name in ("controls", "controls_contaminated", "located"):
+        assert made[name].table["control"].to_list() == ["explanation", "random-size", "all-pass"]
+    located = made["located"].table
+    row = located.filter(control="all-pass").row(0, named=True)
+    assert row["n"] == 6 and row["n_target"] == 6 and row["energy_share"] == pytest.approx(1)
+    assert row["target_share"] == pytest.approx(row["input_share"])  # all of it passes
+    assert row["improvement_db"] == pytest.approx(0, abs=1e-6) and 0 <= row["localisation_auroc"] <= 1
+    cell = f"{row['energy_in_events']:.4g} ({row['energy_in_events_low']:.4g} to "
+    assert cell in page.read_text()  # a mean with its interval is one cell
+
+
+def test_what_was_scored_is_read(found, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, made = found
+    clips = open_data("sounds:?n=10&kinds=rain,siren&duration_s=0.5")
+    monkeypatch.setattr("otoscope.study.reproduce.posthoc_scores.scored", None)
+    again = {one.exhibit.ours: one.table for one in reproduce(_network(), clips, page.parent, FEW)[1]}
+    for name in ("in_domain", "controls", "located"):
+        assert again[name].equals(made[name].table, null_equal=True)
 
 
 def test_published_numbers_are_those_of_the_tables() -> None:

@@ -121,23 +121,59 @@ def write(folder: Path, about: dict[str, str], found: list[Made]) -> Path:
 def _page(about: dict[str, str], found: list[Made]) -> Iterable[str]:
     yield f"# {about['preset']}: ours beside the published numbers"
     yield f"\n{about['paper']}. Published setting: {about['setting']}.\n"
+    if "legend" in about:
+        yield f"{about['legend']}\n"
     for one in found:
         shown = one.exhibit
         yield f"\n## {shown.id}. {shown.title}\n"
         if shown.note:
             yield f"{shown.note}\n"
-        if one.table is None:
-            yield f"**Not made**: {one.reason}\n"
-        else:
-            yield "Ours:\n"
-            yield from markdown(one.table)
-            yield ""
-            yield from (f"    {command}" for command in one.commands)
+        yield from _ours(one)
         if shown.published is None:
             yield f"\nPublished: {shown.source}."
         else:
             yield f"\nPublished ({shown.source}):\n"
             yield from markdown(shown.published)
+
+
+def _ours(one: Made) -> Iterable[str]:
+    """Yield our table, intervals in brackets; rows that have a reason in place of numbers are listed below it."""
+    if one.table is None:
+        yield f"**Not made**: {one.reason}\n"
+        return
+    table, missing = one.table, []
+    if "reason" in table.columns:
+        named = pl.col("reason").is_not_null()
+        missing = [(row[0], row[1]) for row in table.filter(named).select(pl.first(), "reason").iter_rows()]
+        table = table.filter(~named).drop("reason")
+    yield "Ours:\n"
+    yield from markdown(packed(table), most=400)
+    yield ""
+    yield from (f"- {name}: not made, {reason}" for name, reason in missing)
+    yield from ["", *(f"    {command}" for command in one.commands)]
+
+
+def packed(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with ``x``, ``x_low`` and ``x_high`` as one text, ``x_seeds_low`` and ``_high`` after them.
+
+    Examples
+    --------
+    >>> packed(pl.DataFrame({"x": [1.0], "x_low": [0.5], "x_high": [2.0], "n": [3]})).row(0)
+    ('1 (0.5 to 2)', 3)
+    """
+    known = set(table.columns)
+    means = [one for one in table.columns if {f"{one}_low", f"{one}_high"} <= known]
+    ends = {f"{one}{kind}_{end}" for one in means for kind in ("", "_seeds") for end in ("low", "high")}
+    rows = list(table.iter_rows(named=True))
+    texts = {one: pl.Series(one, [_with_ends(row, one) for row in rows], pl.String) for one in means}
+    kept = [one for one in table.columns if one not in ends]
+    return pl.DataFrame([texts.get(one, table[one]) for one in kept])
+
+
+def _with_ends(row: dict[str, Any], name: str) -> str:
+    pairs = [(row.get(f"{name}{kind}_low"), row.get(f"{name}{kind}_high")) for kind in ("", "_seeds")]
+    inside = [f"{_cell(low)} to {_cell(high)}" for low, high in pairs if low is not None]
+    return f"{_cell(row[name])} ({'; '.join(inside)})" if inside else _cell(row[name])
 
 
 def markdown(table: pl.DataFrame, most: int = 60) -> Iterable[str]:

@@ -2,8 +2,8 @@
 
 ``otoscope reproduce posthoc``: both README tables, each row beside ours or with the reason why it is not here, every
 number that was computed with a fault in both forms, and what the recipes do not have: controls, intervals by group,
-mask sizes, insertion and deletion, seconds, what an explanation sounds like. Rows of the published tables name a
-network and a method; the main network and ``networks`` make them where their architecture is the published one.
+mask sizes, insertion and deletion, localisation, seconds, what an explanation sounds like. Rows of the published tables
+name a network and a method; the main network and ``networks`` make them where their architecture is the published one.
 Networks of other architectures get rows of their own.
 """
 
@@ -35,11 +35,13 @@ from otoscope.study.reproduce.exhibits import Made, Result, exhibits, made, writ
 from otoscope.study.reproduce.posthoc_bench import (
     PROTOCOL,
     Bench,
+    Network,
     kind_of,
     over_seeds,
     prepare,
 )
 from otoscope.study.reproduce.posthoc_config import PosthocConfig
+from otoscope.study.reproduce.posthoc_scores import CLEAN, CONTAMINATED, LOCATED
 
 CONFIG = PosthocConfig
 """Settings of this reproduction."""
@@ -79,6 +81,18 @@ SCORES = (
     "input_share",
 )
 """Measures of the tables."""
+OF_LOCATED = (
+    "localisation_auroc",
+    "energy_in_events",
+    "pointing_game",
+    "target_share",
+    "input_share",
+    "target_kept",
+    "improvement_db",
+    "mask_size",
+    "energy_share",
+)
+"""Measures where onsets and parts are known."""
 
 
 def reproduce(
@@ -115,7 +129,7 @@ def classifiers(bench: Bench) -> Result:
     """Return each network's accuracy on the judged clips, with its interval by group."""
     rows = []
     for network in bench.networks:
-        sounds = bench.sounds(network, False)
+        sounds = bench.sounds(network, CLEAN)
         with lent(network.model):
             named = heard(network.model, sounds, bench.config.batch_size).argmax(1)
         if sounds.labels is None:
@@ -136,9 +150,9 @@ def _mean(values: Any, weights: Any) -> Any:
     return weights @ values / weights.sum(axis=1)
 
 
-def table(bench: Bench, dirty: bool, wanted: tuple[str, ...]) -> Result:
+def table(bench: Bench, kind: str, wanted: tuple[str, ...]) -> Result:
     """Return the rows of a published table, ours or a reason, then the rows that only we have."""
-    summaries = {one.name: _summary(bench, one.name, dirty) for one in bench.networks}
+    summaries = {one.name: _summary(bench, one, kind) for one in bench.networks}
     rows, used = [], set()
     for row in wanted:
         network, method = ROWS[row]
@@ -157,11 +171,24 @@ def table(bench: Bench, dirty: bool, wanted: tuple[str, ...]) -> Result:
         for values in found.iter_rows(named=True)
         if (network, method := values["method"]) not in used
     ]
-    how = bench.config
-    note = f"{len(bench.rows)} clips of folds {how.folds}; *_low, *_high: 95 % over groups; *_seeds_*: over seeds"
-    dirt = f" --contamination {how.contamination} --snr {how.snr_db:g}" if dirty else ""
-    command = f"otoscope score-explanations MODEL --data DATA --method METHOD --explainer DIR{dirt} --out DIR"
-    return means_first(pl.DataFrame([*rows, *extra], infer_schema_length=None)), [command, note]
+    return means_first(pl.DataFrame([*rows, *extra], infer_schema_length=None)), _how(bench, kind)
+
+
+def _how(bench: Bench, kind: str) -> list[str]:
+    """Return the command that scores so, and what the numbers are of."""
+    how, words = (
+        bench.config,
+        ["otoscope score-explanations MODEL --data DATA --method METHOD --explainer DIR"],
+    )
+    data, of = f"{len(bench.rows)} clips of folds {how.folds}", ""
+    if kind == CONTAMINATED:
+        words.append(f"--contamination {how.contamination} --snr {how.snr_db:g}")
+        words += [f"--contaminants {how.contaminants}"] if how.contaminants else []
+        of = f", each with {how.contamination} under it at {how.snr_db:g} dB"
+    if kind == LOCATED:
+        words, data = [words[0].replace("DATA", "mix:DATA")], f"{how.located} mixtures of {data}"
+    note = f"{data}{of}. In brackets: 95 % over groups; then the least and the largest mean of a seed"
+    return [" ".join([*words, "--out DIR"]), note]
 
 
 def means_first(table: pl.DataFrame) -> pl.DataFrame:
@@ -170,21 +197,21 @@ def means_first(table: pl.DataFrame) -> pl.DataFrame:
     return table.select(pl.exclude(ends), *ends)
 
 
-def _summary(bench: Bench, name: str, dirty: bool) -> pl.DataFrame:
+def _summary(bench: Bench, network: Network, kind: str) -> pl.DataFrame:
     """Return one row a method of a network: means over clips and seeds, without controls."""
-    network = next(one for one in bench.networks if one.name == name)
-    scores, groups, seconds = bench.scores(network, dirty)
-    own = scores.filter(pl.col("control").is_null())
-    found = over_seeds(own, groups, SCORES, bench.config.replicates, bench.config.seed).drop("control")
+    judged = bench.scores(network, kind)
+    own = judged.table.filter(pl.col("control").is_null())
+    how = bench.config
+    found = over_seeds(own, judged.groups, SCORES, how.replicates, how.seed).drop("control")
     timed = [
         {
-            "method": kind,
+            "method": name,
             "seconds_per_clip": float(
-                np.mean([value for key, value in seconds.items() if kind_of(key) == kind])
+                np.mean([value for key, value in judged.seconds.items() if kind_of(key) == name])
             ),
-            "training_s": _training(network.methods, kind),
+            "training_s": _training(network.methods, name),
         }
-        for kind in dict.fromkeys(map(kind_of, seconds))
+        for name in dict.fromkeys(map(kind_of, judged.seconds))
     ]
     schema = {"method": pl.String, "seconds_per_clip": pl.Float64, "training_s": pl.Float64}
     return found.join(pl.DataFrame(timed, schema=schema), on="method", how="left", maintain_order="left")
@@ -206,25 +233,25 @@ def _reason(bench: Bench, network: str, method: str) -> str:
     return f"no {kind} of this {network} was given or trained (--explainer, --set train={kind})"
 
 
-def controls(bench: Bench) -> Result:
-    """Return every method and every control, in-domain, network by network."""
-    found = []
+def controls(bench: Bench, kind: str, measures: tuple[str, ...] = SCORES) -> Result:
+    """Return every method and every control on a set of sounds, network by network."""
+    if kind == LOCATED and not bench.config.located:
+        raise NotHereError("no mixtures were asked for (--set located=40)")
+    found, how = [], bench.config
     for network in bench.networks:
-        scores, groups, _ = bench.scores(network, False)
-        means = over_seeds(scores, groups, SCORES, bench.config.replicates, bench.config.seed)
+        judged = bench.scores(network, kind)
+        means = over_seeds(judged.table, judged.groups, measures, how.replicates, how.seed)
         named = pl.col("control").fill_null("explanation")
         found.append(means.with_columns(network=pl.lit(network.name), control=named))
     whole = pl.concat(found, how="diagonal_relaxed")
-    return means_first(whole.select("network", pl.exclude("network"))), [
-        "otoscope score-explanations ... (summary.parquet)"
-    ]
+    return means_first(whole.select("network", pl.exclude("network"))), _how(bench, kind)
 
 
 def sounds(bench: Bench) -> Result:
     """Return level, brightness and length of explanation and remainder beside the input's, means over clips."""
     rows = []
     for network in bench.networks:
-        heard_sounds = bench.sounds(network, False)
+        heard_sounds = bench.sounds(network, CLEAN)
         for name, method in network.methods.items():
             measured = [_sounding(network.model, method.explainer, wave) for wave in heard_sounds.waveforms]
             means = pl.DataFrame(measured).with_columns(pl.all().fill_nan(None)).mean()
@@ -255,13 +282,15 @@ def _sounding(model: AudioModel, explainer: Any, wave: Any) -> dict[str, float]:
 
 
 IN_DOMAIN = ("amt_focalnet", "amt_vit", "piq_focalnet", "piq_vit", "l2i_cnn14", "l2i_conv2d", "piq", "nmf")
-CONTAMINATED = ("lmac", "lmac_finetuned", "l2i")
+OUT_OF_DOMAIN = ("lmac", "lmac_finetuned", "l2i")
 
 MAKERS: dict[str, Callable[[Bench], Result]] = {
     "classifiers": classifiers,
-    "in_domain": partial(table, dirty=False, wanted=IN_DOMAIN),
-    "contaminated": partial(table, dirty=True, wanted=CONTAMINATED),
-    "controls": controls,
+    "in_domain": partial(table, kind=CLEAN, wanted=IN_DOMAIN),
+    "contaminated": partial(table, kind=CONTAMINATED, wanted=OUT_OF_DOMAIN),
+    "controls": partial(controls, kind=CLEAN),
+    "controls_contaminated": partial(controls, kind=CONTAMINATED),
+    "located": partial(controls, kind=LOCATED, measures=OF_LOCATED),
     "sounds": sounds,
 }
 """Name in the published file -> what makes the exhibit."""

@@ -15,8 +15,6 @@ from otoscope.data.select import chosen_rows
 from otoscope.errors import InputError
 from otoscope.explain.dictionary import MANIFEST as DICTIONARY
 from otoscope.explain.methods import OCCLUSION, Method, methods
-from otoscope.explain.score import scored
-from otoscope.explain.score_set import ScoreSetConfig, sounds_of
 from otoscope.explain.sounds import Sounds
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.trained import read_explainer
@@ -26,6 +24,7 @@ from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
 from otoscope.store import manifest
 from otoscope.study.reproduce.posthoc_config import PosthocConfig
+from otoscope.study.reproduce.posthoc_scores import Judged, judge, scoring, sounds_for
 from otoscope.study.reproduce.posthoc_train import Workshop
 
 PROTOCOL = "posthoc"
@@ -72,43 +71,31 @@ class Bench:
     rows : tuple of int
         The judged clips.
     config : PosthocConfig
+    folder : Path
+        Gets ``explainers/`` and ``scores/``.
     made : dict
-        ``(network, contaminated)`` -> scores, groups, seconds a clip.
+        ``(network, kind of sounds)`` -> scores.
     """
 
     networks: list[Network]
     clips: Clips
     rows: tuple[int, ...]
     config: PosthocConfig
-    made: dict[tuple[str, bool], tuple[pl.DataFrame, Sequence[Any], dict[str, float]]] = field(
-        default_factory=dict
-    )
+    folder: Path
+    made: dict[tuple[str, str], Judged] = field(default_factory=dict)
 
-    def sounds(self, network: Network, dirty: bool) -> Sounds:
-        """Return the judged clips as this network hears them, contaminated or not."""
-        return sounds_of(network.model, self.clips, self._scoring(dirty), self.rows)[0]
+    def sounds(self, network: Network, kind: str) -> Sounds:
+        """Return a set of sounds of :mod:`otoscope.study.reproduce.posthoc_scores` as this network hears it."""
+        return sounds_for(network.model, self.clips, self.rows, kind, self.config)
 
-    def scores(self, network: Network, dirty: bool) -> tuple[pl.DataFrame, Sequence[Any], dict[str, float]]:
-        """Return scores, groups of the clips and seconds a clip; heard once."""
-        key = (network.name, dirty)
+    def scores(self, network: Network, kind: str) -> Judged:
+        """Return the scores of a network's explanations of a set of sounds; made once."""
+        key = (network.name, kind)
         if key not in self.made:
-            sounds = self.sounds(network, dirty)
-            explainers = {name: one.explainer for name, one in network.methods.items()}
-            found = scored(network.model, sounds, explainers, self._scoring(dirty).scoring())
-            self.made[key] = found.table, sounds.groups, found.seconds
+            where = self.folder / "scores" / f"{network.name}-{kind}"
+            how = scoring(self.config, kind).scoring()
+            self.made[key] = judge(network.model, self.sounds(network, kind), network.methods, how, where)
         return self.made[key]
-
-    def _scoring(self, dirty: bool) -> ScoreSetConfig:
-        how = self.config
-        return ScoreSetConfig(
-            controls=how.controls,
-            curves=how.curves,
-            batch_size=how.batch_size,
-            seed=how.seed,
-            contamination=how.contamination if dirty else None,
-            contaminants=how.contaminants if dirty else None,
-            snr_db=how.snr_db,
-        )
 
 
 def prepare(model: AudioModel, clips: Clips, out: Path, config: PosthocConfig) -> Bench:
@@ -132,7 +119,7 @@ def prepare(model: AudioModel, clips: Clips, out: Path, config: PosthocConfig) -
         clips.table, folds=config.folds, split=None, limit=config.clips, seed=None, spec=clips.spec
     )
     judged = tuple(range(len(clips))) if rows is None else tuple(int(one) for one in rows)
-    return Bench(networks, clips, judged, config)
+    return Bench(networks, clips, judged, config, out)
 
 
 def network_name(model: AudioModel) -> str:
@@ -211,8 +198,9 @@ def over_seeds(
 ) -> pl.DataFrame:
     """Return, per method and control, means over clips and seeds with 95 % intervals over groups.
 
-    Columns: method, control, n_seeds, n, then for each measure its mean, ``_low``, ``_high`` (clips by group; the
-    seeds of a clip averaged) and ``_seeds_low``, ``_seeds_high`` (least and largest mean of a seed; null for one seed).
+    Columns: method, control, n_seeds, n, n_target (clips that hold the named class, where parts are known), then for
+    each measure its mean, ``_low``, ``_high`` (clips by group; the seeds of a clip averaged) and ``_seeds_low``,
+    ``_seeds_high`` (least and largest mean of a seed; null for one seed).
     """
     told = table.with_columns(kind=pl.col("method").str.split("@").list.first())
     weights = group_weights(np.unique(np.asarray(groups), return_inverse=True)[1], replicates, seed)
@@ -221,13 +209,14 @@ def over_seeds(
         ["kind", "control"], as_dict=True, maintain_order=True
     ).items():
         row: dict[str, Any] = {"method": kind, "control": control, "n_seeds": part["method"].n_unique()}
+        row |= {"n": part["clip"].n_unique()} | _with_target(part)
         for name in (one for one in measures if one in part.columns):
             clean = part.with_columns(pl.col(name).cast(pl.Float64).fill_nan(None))
             clip = (
                 clean.group_by("clip", maintain_order=True).agg(pl.col(name).mean()).drop_nulls().sort("clip")
             )
             seeds = clean.group_by("method").agg(pl.col(name).mean())[name].drop_nulls()
-            row |= {"n": part["clip"].n_unique(), name: clip[name].mean()}
+            row[name] = clip[name].mean()
             if clip.height:
                 used = weights[:, clip["clip"].to_numpy()]
                 total = used.sum(axis=1)
@@ -240,3 +229,9 @@ def over_seeds(
             row |= {f"{name}_seeds_low": ends[0], f"{name}_seeds_high": ends[1]}
         rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _with_target(part: pl.DataFrame) -> dict[str, int]:
+    if "target_share" not in part.columns:
+        return {}
+    return {"n_target": part.filter(pl.col("target_share").is_not_nan())["clip"].n_unique()}

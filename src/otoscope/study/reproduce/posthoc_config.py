@@ -50,6 +50,8 @@ class PosthocConfig(StageConfig):
         Collection of speech or noise.
     snr_db : float
         Published mixtures: 12.04 dB.
+    located : int
+        Mixtures of the judged clips with known onsets and parts, for localisation; 0: none.
     controls : tuple of str
     curves : bool
         Also insertion and deletion.
@@ -71,6 +73,7 @@ class PosthocConfig(StageConfig):
     contamination: str = "clip"
     contaminants: str | None = None
     snr_db: float = 12.04
+    located: int = Field(40, ge=0)
     controls: tuple[str, ...] = tuple(CONTROLS)
     curves: bool = True
     replicates: int = Field(1000, ge=2)
