@@ -88,13 +88,26 @@ def cases(
     EmptyDataError
         If no clip has a class to explain.
     """
+    found = cases_of_part(model, p, target, labels)
+    if not len(found):
+        raise no_case(target)
+    return found
+
+
+def cases_of_part(
+    model: AudioModel, p: NDArray[np.float64], target: str, labels: Sequence[Sequence[str]] | None = None
+) -> Cases:
+    """Return the cases of a part of a set, perhaps none; parameters as for :func:`cases`."""
     member = np.zeros(p.shape, np.bool_)
     for clip, chosen in enumerate(_chosen(model, p, target, labels)):
         member[clip, chosen] = True
     clips, targets = np.nonzero(member)
-    if not clips.size:
-        raise EmptyDataError(f"no clip has a class to explain with target {target!r}")
     return Cases(clips.astype(np.int64), targets.astype(np.int64), p)
+
+
+def no_case(target: str) -> EmptyDataError:
+    """Return the error of a set without a case."""
+    return EmptyDataError(f"no clip has a class to explain with target {target!r}")
 
 
 def _chosen(

@@ -31,12 +31,14 @@ from otoscope.explain.sounds import Sounds
 from otoscope.metrics import label_fidelity
 from otoscope.metrics.faithfulness import top_k_fidelity
 from otoscope.models.audio_model import AudioModel
-from otoscope.progress import track
+from otoscope.progress import shown, track
 from otoscope.record.hooks import lent
 from otoscope.record.probe import device_of
 
 CONTROLS = ("random-size", "random-matched", "all-pass")
 """What stands beside the explanations."""
+STAND_INS = ("explanation", *CONTROLS, "head")
+"""What stands in for the network, in the order of the table."""
 
 
 @runtime_checkable
@@ -82,23 +84,27 @@ def auprc_fidelity(
     """
     how = ScoreConfig.of(config)
     with lent(model):
-        p = probabilities(heard(model, sounds, how.batch_size), how.activation)
-        truth = p > threshold
-        if not truth.any():
-            raise EmptyDataError(
-                f"the network names no class above {threshold} on any of {len(sounds)} clips"
-            )
+        truth = truth_of(probabilities(heard(model, sounds, how.batch_size), how.activation), threshold)
         rows = [
-            {"method": name, "stand_in": stand_in, **_evaluated(truth, scores, sounds.groups, how.seed)}
+            {"method": name, "stand_in": stand_in, **evaluated(truth, scores, sounds.groups, how.seed)}
             for name, one in explainers.items()
-            for stand_in, scores in _stand_ins(model, sounds, one, p, how).items()
+            for stand_in, scores in stand_ins(model, sounds, one, truth.shape[1], how).items()
         ]
     return pl.DataFrame(rows)
 
 
-def _evaluated(
+def truth_of(p: NDArray[np.float64], threshold: float | NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return what the network names ``(clip, class)`` by its probabilities; EmptyDataError where that is nothing."""
+    truth: NDArray[np.bool_] = p > threshold
+    if not truth.any():
+        raise EmptyDataError(f"the network names no class above {threshold} on any of {len(p)} clips")
+    return truth
+
+
+def evaluated(
     truth: NDArray[np.bool_], scores: NDArray[np.float64], groups: Sequence[Any], seed: int
 ) -> dict[str, float | int]:
+    """Return a stand-in's measures, its scores ``(clip, class)``: a row of :func:`auprc_fidelity`."""
     counts = {
         "n_classes": int(truth.any(axis=0).sum()),
         "n_clips": len(truth),
@@ -108,19 +114,28 @@ def _evaluated(
     return {**found, **counts}
 
 
-def _stand_ins(
-    model: AudioModel, sounds: Sounds, explainer: Explainer, p: NDArray[np.float64], how: ScoreConfig
+def stand_ins(
+    model: AudioModel,
+    sounds: Sounds,
+    explainer: Explainer,
+    n_classes: int,
+    how: ScoreConfig,
+    places: NDArray[np.int64] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scores ``(clip, class)`` of each stand-in."""
-    n_clips, n_classes = p.shape
-    every = Cases(np.repeat(np.arange(n_clips), n_classes), np.tile(np.arange(n_classes), n_clips), p)
-    masks = explained(model, sounds, explainer, every, how.batch_size)
-    judge = Judge(model, masks.on, masks.domain, activation=how.activation, batch_size=how.batch_size)
-    names = ("explanation", *CONTROLS)
-    found = {name: np.zeros(p.shape) for name in names}
-    for clip in track(range(n_clips), n_clips, "hearing every class"):
-        own = masks.values[clip * n_classes : (clip + 1) * n_classes]
-        scores = _of_clip(judge, sounds, clip, own, how)
+    """Return the scores ``(clip, class)`` of each stand-in.
+
+    The masks of one clip are in memory at a time. ``places``: of the clips in the whole set, where these are a part of
+    it.
+    """
+    names = STAND_INS[:-1]
+    found = {name: np.zeros((len(sounds), n_classes)) for name in names}
+    for clip in track(range(len(sounds)), len(sounds), "hearing every class"):
+        every = Cases(np.full(n_classes, clip), np.arange(n_classes), np.zeros((0, n_classes)))
+        with shown(False):
+            masks = explained(model, sounds, explainer, every, how.batch_size)
+        judge = Judge(model, masks.on, masks.domain, activation=how.activation, batch_size=how.batch_size)
+        place = clip if places is None else int(places[clip])
+        scores = _of_clip(judge, sounds.waveforms[clip], place, masks.values, how)
         for name in names:
             found[name][clip] = scores[name]
     if isinstance(explainer, Copies):
@@ -129,17 +144,17 @@ def _stand_ins(
 
 
 def _of_clip(
-    judge: Judge, sounds: Sounds, clip: int, masks: NDArray[Any], how: ScoreConfig
+    judge: Judge, sound: NDArray[np.float32], place: int, masks: NDArray[Any], how: ScoreConfig
 ) -> dict[str, NDArray[np.float64]]:
-    """Return, per stand-in, what the network gives each class on the mask of that class."""
-    waveform = torch.from_numpy(sounds.waveforms[clip : clip + 1]).to(device_of(judge.model))
+    """Return, per stand-in, what the network gives each class on the mask of that class; ``place`` in the set."""
+    waveform = torch.from_numpy(sound[None]).to(device_of(judge.model))
     spectrum = judge.on.spectrum(waveform)
     magnitude = spectrum.abs().mean(1)[0].cpu().numpy()
-    fill = filling(how.removals[0], spectrum, None, how.seed + clip).to(spectrum)
+    fill = filling(how.removals[0], spectrum, None, how.seed + place).to(spectrum)
     found = {}
-    for place, name in enumerate(("explanation", *CONTROLS)):
+    for number, name in enumerate(STAND_INS[:-1]):
         made = [
-            _mask(name, one.astype(np.float32), magnitude, [how.seed, clip, c, place])
+            _mask(name, one.astype(np.float32), magnitude, [how.seed, place, c, number])
             for c, one in enumerate(masks)
         ]
         stack = torch.from_numpy(np.stack(made)).to(spectrum.device)

@@ -70,8 +70,18 @@ def contaminated(
     EmptyDataError
         If none of the clips can be contaminated.
     """
+    left, heard, failures = mixed_with(sounds, clips, add, snr_db)
+    if left is None:
+        raise EmptyDataError(f"none of the {len(sounds)} clips can be contaminated: {failures[-1].reason}")
+    return replace(left, failures=(*sounds.failures, *failures)), heard
+
+
+def mixed_with(
+    sounds: Sounds, clips: Clips, add: Contaminator, snr_db: float
+) -> tuple[Sounds | None, list[Contaminated], tuple[Failure, ...]]:
+    """Return what :func:`contaminated` does, and what failed; the sounds are None where nothing is left."""
     rows = np.arange(len(sounds)) if sounds.rows is None else sounds.rows
-    kept, heard, failures = [], [], list(sounds.failures)
+    kept, heard, failures = [], [], []
     for place, row in enumerate(track(rows.tolist(), len(rows), "contaminating")):
         name = str(clips.table["id"][row])
         try:
@@ -81,7 +91,7 @@ def contaminated(
             continue
         kept.append(place)
     if not kept:
-        raise EmptyDataError(f"none of the {len(rows)} clips can be contaminated: {failures[-1].reason}")
+        return None, [], tuple(failures)
     left = sounds.take(np.array(kept, np.int64))
     labels = left.labels or ((),) * len(left)
     parts = tuple(
@@ -89,7 +99,7 @@ def contaminated(
         for one, wave, names in zip(heard, left.waveforms, labels, strict=True)
     )
     waveforms = np.stack([one.waveform for one in heard])
-    return replace(left, waveforms=waveforms, parts=parts, events=None, failures=tuple(failures)), heard
+    return replace(left, waveforms=waveforms, parts=parts, events=None), heard, tuple(failures)
 
 
 def _both(one: Contaminated, clean: NDArray[np.float32], labels: tuple[str, ...], other: str) -> Parts:

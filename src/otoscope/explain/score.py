@@ -248,12 +248,15 @@ def _sound(model: AudioModel, sounds: Sounds, places: NDArray[np.int64]) -> Tens
 
 def lenders(chosen: Cases, groups: Sequence[Any], how: ScoreConfig) -> Lenders:
     """Return who lends a mask or a sound to each case of a whole set; ``groups`` of each clip."""
-    nobody = np.full(len(chosen), -1, np.int64)
-    masks = donors(chosen.targets, [groups[int(one)] for one in chosen.clips], how.seed)
-    if "background" not in how.removals:
-        return Lenders(masks, nobody)
-    drawn = [background(chosen, one, _seed(how, chosen, one, _BACKGROUND)) for one in range(len(chosen))]
-    return Lenders(masks, np.array(drawn, np.int64))
+    masks, sounds = np.full((len(chosen), 2), -1, np.int64), np.full(len(chosen), -1, np.int64)
+    asked = [one in how.controls for one in ("other-same", "other-different")]
+    if any(asked):
+        pairs = donors(chosen.targets, [groups[int(one)] for one in chosen.clips], how.seed)
+        masks = np.where(asked, pairs, -1)
+    if "background" in how.removals:
+        seeds = (_seed(how, chosen, one, _BACKGROUND) for one in range(len(chosen)))
+        sounds = np.array([background(chosen, one, seed) for one, seed in enumerate(seeds)], np.int64)
+    return Lenders(masks, sounds)
 
 
 def table_of(

@@ -83,7 +83,7 @@ class Sounds:
     @classmethod
     def of(
         cls, clips: Clips, model: AudioModel, rows: Sequence[int] | None = None, workers: int | None = 0
-    ) -> Self:
+    ) -> Sounds:
         """Return the sound of clips (or of some ``rows``), mixed to one channel.
 
         Raises
@@ -91,19 +91,43 @@ class Sounds:
         EmptyDataError
             If none of them can be decoded.
         """
-        policy = model.clip_length
-        decoding = Decoding(model.sample_rate, length=ClipLength(policy.length_s, policy.short, long="crop"))
         chosen = range(len(clips)) if rows is None else rows
-        stream = list(batches(clips, decoding, rows=list(chosen), batch_size=1, workers=workers))
-        failures = tuple(failure for batch in stream for failure in batch.failures)
-        heard = [(int(batch.rows[0]), batch.waveforms[0]) for batch in stream if len(batch)]
-        if not heard:
-            raise EmptyDataError(f"none of the {len(list(chosen))} clips of {clips.spec} can be decoded")
-        longest = max(one.shape[-1] for _, one in heard)
-        places = np.array([row for row, _ in heard], np.int64)
-        waveforms = np.stack([fit(one, longest, policy.short) for _, one in heard])
-        groups = clips.table["group"].gather(places).to_list()
-        return cls(waveforms, groups, places, failures, labels_of(clips, places), events_of(clips, places))
+        found, failures = decoded(clips, model, chosen, workers=workers)
+        if found is None:
+            why = f": {failures[0].reason}" if failures else ""
+            raise EmptyDataError(f"none of the {len(chosen)} clips of {clips.spec} can be decoded{why}")
+        return replace(found, failures=failures)
+
+
+def decoded(
+    clips: Clips,
+    model: AudioModel,
+    rows: Sequence[int],
+    *,
+    n_samples: int | None = None,
+    workers: int | None = 0,
+) -> tuple[Sounds | None, tuple[Failure, ...]]:
+    """Return the sound of rows, None where none can be decoded, and those that cannot.
+
+    Parameters
+    ----------
+    clips, model, rows, workers
+        As for :meth:`Sounds.of`.
+    n_samples : int, optional
+        Length of the whole set, where these are a part of it; None: the longest of these.
+    """
+    policy = model.clip_length
+    decoding = Decoding(model.sample_rate, length=ClipLength(policy.length_s, policy.short, long="crop"))
+    stream = list(batches(clips, decoding, rows=list(rows), batch_size=1, workers=workers))
+    failures = tuple(failure for batch in stream for failure in batch.failures)
+    heard = [(int(batch.rows[0]), batch.waveforms[0]) for batch in stream if len(batch)]
+    if not heard:
+        return None, failures
+    length = n_samples or max(one.shape[-1] for _, one in heard)
+    places = np.array([row for row, _ in heard], np.int64)
+    waveforms = np.stack([fit(one, length, policy.short) for _, one in heard])
+    groups = clips.table["group"].gather(places).to_list()
+    return Sounds(waveforms, groups, places, (), labels_of(clips, places), events_of(clips, places)), failures
 
 
 def labels_of(clips: Clips, rows: NDArray[np.int64]) -> tuple[tuple[str, ...], ...] | None:
@@ -122,6 +146,7 @@ def events_of(clips: Clips, rows: NDArray[np.int64]) -> tuple[tuple[Event, ...],
     if known.is_empty():
         return None
     found: dict[int, list[Event]] = {}
-    for row, onset, offset, label in known.select("row", "onset_s", "offset_s", "label").iter_rows():
+    own = known.filter(pl.col("row").is_in(rows.tolist()))
+    for row, onset, offset, label in own.select("row", "onset_s", "offset_s", "label").iter_rows():
         found.setdefault(row, []).append((float(onset), float(offset), str(label)))
     return tuple(tuple(found.get(int(row), ())) for row in rows)

@@ -8,10 +8,15 @@ Layout, in a run under ``explanation_scores/<hash8>/`` or in a folder of their o
     methods.parquet     one row a method: sanity check, seconds, training
     sanity.parquet      one row per method, clip and randomised module; where it was asked for
     fidelity.parquet    one row per method and mask: AUPRC fidelity over classes; where it was asked for
+    log.jsonl           seconds: in all, and a clip by method; part of no comparison
+
+Until they are written, the parts of a set lie beside them in ``unfinished-<hash8>/``.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +27,13 @@ import polars as pl
 from otoscope.errors import FormatError
 from otoscope.store import manifest, tables
 from otoscope.store.atomic import write_text
+from otoscope.store.place import remove_tree
 
 FORMAT_VERSION = 1
 FOLDER = "explanation_scores"
 MANIFEST = "scores.json"
+LOG, SECONDS = "log.jsonl", "seconds_per_clip"
+_UNFINISHED = "unfinished-"
 TABLES = ("scores", "summary", "methods", "sanity", "fidelity")
 
 
@@ -55,8 +63,15 @@ class Scores:
 
     @property
     def methods(self) -> pl.DataFrame:
-        """One row a method."""
-        return tables.read(self.folder / "methods.parquet")
+        """One row a method, with the seconds that it took to explain a clip."""
+        table = tables.read(self.folder / "methods.parquet")
+        if SECONDS in table.columns or not (self.folder / LOG).is_file():
+            return table
+        line = (self.folder / LOG).read_text(encoding="utf-8").splitlines()[-1]
+        took = json.loads(line)[SECONDS]
+        return table.insert_column(
+            1, pl.Series(SECONDS, [took.get(one) for one in table["method"]], pl.Float64)
+        )
 
     def table(self, name: str) -> pl.DataFrame | None:
         """Return one of :data:`TABLES`, None where it was not asked for."""
@@ -65,9 +80,26 @@ class Scores:
 
 
 def write(
-    folder: Path, about: Mapping[str, Any], written: Mapping[str, pl.DataFrame], to: str = "parquet"
+    folder: Path,
+    about: Mapping[str, Any],
+    written: Mapping[str, pl.DataFrame],
+    to: str = "parquet",
+    clock: Mapping[str, Any] | None = None,
 ) -> Scores:
-    """Write a scored set; ``scores.json`` comes last. ``to``: also ``csv`` or ``json`` copies of the tables."""
+    """Write a scored set; ``scores.json`` comes last.
+
+    Parameters
+    ----------
+    folder : Path
+    about : mapping
+        What ``scores.json`` says.
+    written : mapping of str to DataFrame
+        The tables.
+    to : {"parquet", "csv", "json"}
+        Also copies of the tables.
+    clock : mapping
+        Seconds, for the log.
+    """
     for name, table in written.items():
         tables.write(folder / f"{name}.parquet", table)
         if to == "csv":
@@ -76,9 +108,24 @@ def write(
             write_text(
                 folder / f"{name}.json" if name != "scores" else folder / "cases.json", table.write_json()
             )
+    if clock is not None:
+        write_text(
+            folder / LOG, json.dumps({"time": time.time(), "event": "score-explanations", **clock}) + "\n"
+        )
     content = {"format_version": FORMAT_VERSION, **about}
     manifest.write(folder / MANIFEST, content)
     return Scores(folder, content)
+
+
+def unfinished(folder: Path, digest: str) -> Path:
+    """Return where the parts of a set lie until its tables are written."""
+    return folder / f"{_UNFINISHED}{digest}"
+
+
+def tidy(folder: Path) -> None:
+    """Remove the parts of sets whose tables are written, or that were given up."""
+    for one in folder.glob(f"{_UNFINISHED}*"):
+        remove_tree(one)
 
 
 def read(folder: Path) -> Scores:

@@ -7,3 +7,6 @@ through :func:`otoscope.work.engine.run`.
 from __future__ import annotations
 
 ENGINES: dict[str, str] = {"local": "otoscope.work.local:run", "ray": "otoscope.work.ray:run"}
+
+SESSIONS: dict[str, str] = {"ray": "otoscope.work.ray:cluster"}
+"""Engines that start something which several jobs can share: ``(engine) -> context manager``."""

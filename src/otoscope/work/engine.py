@@ -7,6 +7,7 @@ out; the summaries that come out are merged in the one order that :mod:`otoscope
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,7 +17,7 @@ from pydantic import Field
 from otoscope.errors import InputError
 from otoscope.registry import lookup
 from otoscope.stage_config import StageConfig
-from otoscope.work import ENGINES
+from otoscope.work import ENGINES, SESSIONS
 from otoscope.work.blocks import Block
 
 #: ``(left, right, out)``: merge two summary files into a third, atomically.
@@ -81,6 +82,18 @@ class Work(Protocol):
 
     def try_alone(self, row: int) -> None:
         """Do for one row what a block does, and keep nothing; errors of the row itself are no matter here."""
+
+
+@contextmanager
+def session(engine: Engine | Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Keep what an engine starts (a cluster) for all jobs of the block; each would else start its own."""
+    settings = Engine.of(engine)
+    if settings.name not in SESSIONS:
+        yield
+        return
+    opened: Any = lookup(SESSIONS, settings.name, room="engines", kind="engine")
+    with opened(settings):
+        yield
 
 
 def run(

@@ -95,13 +95,13 @@ def run(blocks: Sequence[Block], folder: Path, work: Work, merge: Merge, engine:
     for node in leftovers(folder):
         join(node, folder, merge)
     if todo:
-        with _cluster(engine) as ray, meter(sum(one.n_rows for one in todo), work.name) as report:
+        with cluster(engine) as ray, meter(sum(one.n_rows for one in todo), work.name) as report:
             _Driver(ray, folder, engine, _hirer(ray, engine, (work, folder, merge)), report).run(todo)
     return [node.path(folder) for node in finished(folder)]
 
 
 @contextmanager
-def _cluster(engine: Engine) -> Iterator[Any]:
+def cluster(engine: Engine) -> Iterator[Any]:
     """Give Ray, connected: as it is, to the named cluster, or to one that lives as long as this block."""
     try:
         import ray
