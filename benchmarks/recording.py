@@ -131,21 +131,32 @@ def compare(
 
 
 def with_decoding(model: AudioModel, clips: Clips, folder: Path) -> dict[str, Any]:
-    """Return the time of the whole record stage from files beside decoding alone and forward alone."""
+    """Return the time of the whole record stage from files beside decoding alone and forward alone.
+
+    Each has cores of its own: one process decodes, the other cores are the network's. Where both may use all cores
+    and fill them, nothing but their sum is possible.
+    """
+    threads, workers = torch.get_num_threads(), 1
     stream = decoded(model, clips, 32, 256)
     decoding = Decoding(model.sample_rate, length=model.clip_length)
 
     def decode() -> None:
-        for _ in batches(clips, decoding, batch_size=32, workers=None):
+        for _ in batches(clips, decoding, batch_size=32, workers=workers):
             pass
 
     def whole() -> None:
         shutil.rmtree(folder / "whole", ignore_errors=True)
-        record(model, clips, folder / "whole", RecordConfig(evidence_clips=0))
+        record(model, clips, folder / "whole", RecordConfig(evidence_clips=0, workers=workers))
 
-    decode_s, forward_s, whole_s = best_of(3, decode, lambda: bare(model, stream), whole)
+    torch.set_num_threads(max(1, threads - workers))
+    try:
+        decode_s, forward_s, whole_s = best_of(3, decode, lambda: bare(model, stream), whole)
+    finally:
+        torch.set_num_threads(threads)
     return {
         "clips": len(clips),
+        "threads": max(1, threads - workers),
+        "decoding_processes": workers,
         "decode_alone_s": decode_s,
         "forward_alone_s": forward_s,
         "record_stage_s": whole_s,

@@ -6,8 +6,9 @@ import scipy.stats
 import torch
 
 from otoscope.record import moments, ranking
+from otoscope.record.evidence import Evidence
 from otoscope.record.ranks import Ranks
-from otoscope.record.reduce import Evidence, Reduction, both_poles
+from otoscope.record.reduce import Reduction, both_poles
 from otoscope.record.summary import EDGES, N_BINS, histogram, merge_ranked
 from otoscope.record.summary import Ranked as RankedClips
 

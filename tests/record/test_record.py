@@ -185,6 +185,26 @@ def test_nan_activations_are_a_failure_of_that_clip(tmp_path: Path, model: Audio
     assert run.neurons()["mean"].is_finite().all()
 
 
+def test_a_clip_that_is_left_out_keeps_no_evidence_of_others_away(
+    tmp_path: Path, model: AudioModel, clips
+) -> None:
+    class Poison(torch.nn.Module):
+        """Good in the first layer, where the clip may be among the most extreme, and NaN from here on."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            largest = x.amax(dim=tuple(range(1, x.ndim)), keepdim=True)
+            return torch.where(largest > largest.median(), torch.nan, x.relu())
+
+    model.net.act = Poison()
+    many = CONFIG.model_copy(update={"batch_size": 12, "block": 24, "top_k": 2})
+    run = record(model, clips, tmp_path / "run", many)
+    ranked = run.evidence("first")
+    assert 2 < run.clips().filter(status="failed").height < 20
+    for pole in ("top", "bottom"):
+        assert (ranked[f"{pole}_rows"] >= 0).all()
+        assert np.isfinite(ranked[f"{pole}_peak_s"]).all()
+
+
 def test_full_disk_stops_with_a_sentence_and_the_run_continues(
     tmp_path: Path, model: AudioModel, clips, monkeypatch
 ) -> None:

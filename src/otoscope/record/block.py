@@ -103,9 +103,11 @@ class BlockRows:
         self._open: _Open | None = None
 
     def floors(self, batch: Batch) -> tuple[Tensor, ...] | None:
-        """Return what values must reach to be ranked now; None where any may, or the batch holds parts of clips."""
-        if self._ranks is None or not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
+        """Return what values must reach to be ranked now; None where the batch holds parts of clips."""
+        if not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
             return None
+        if self._ranks is None:
+            return (torch.tensor(-torch.inf),) * len(self._layers)
         return self._ranks.floors()
 
     def fail(self, failures: Sequence[Failure]) -> None:
@@ -173,14 +175,14 @@ class BlockRows:
             self._place(np.array([opened.row]), opened.reductions, ids)
 
     def _place(self, rows: np.ndarray[Any, Any], reductions: Reductions, ids: pl.Series) -> None:
-        finite = torch.stack([torch.isfinite(one.pooled).all(dim=1) for one in reductions]).cpu()
+        usable = finite(reductions)
         for i, row in enumerate(rows):
-            if not finite[:, i].all():
-                layer = self._layers[int((~finite[:, i]).nonzero()[0])].name
+            if not usable[:, i].all():
+                layer = self._layers[int((~usable[:, i]).nonzero()[0])].name
                 self.failures.append(
                     Failure(int(row), ids[int(row)], "forward", f"layer {layer} gave NaN or infinite values")
                 )
-        good = finite.all(dim=0)
+        good = usable.all(dim=0)
         if not good.all():
             at = good.nonzero()[:, 0]
             rows, reductions = rows[good.numpy()], tuple(take(one, at) for one in reductions)
@@ -232,6 +234,11 @@ class BlockRows:
             return self._ranks.ranked()
         sizes = zip(self._layers, self._keeping.trace_bins, strict=True)
         return [no_ranks(self._keeping.top_k, one.n_neurons, bins) for one, bins in sizes]
+
+
+def finite(reductions: Reductions) -> Tensor:
+    """Return which clips have no NaN or infinite value ``(layer, clip)``, on the CPU."""
+    return torch.stack([torch.isfinite(one.pooled).all(dim=1) for one in reductions]).cpu()
 
 
 def _runs(rows: np.ndarray[Any, Any]) -> Iterator[list[int]]:

@@ -19,7 +19,7 @@ from otoscope.data.decode import Batch, Decoding
 from otoscope.errors import Failure, HookError, ModelError
 from otoscope.models.audio_model import AudioModel
 from otoscope.record import events, summary
-from otoscope.record.block import BlockRows, Keeping
+from otoscope.record.block import BlockRows, Keeping, Reductions, finite
 from otoscope.record.config import RecordConfig
 from otoscope.record.event_blocks import EventBlock
 from otoscope.record.forward import Listener
@@ -87,6 +87,7 @@ class Job:
                 config.padding == "include",
                 config.special_tokens == "include",
                 when if events.has_time(one.geometry) else None,
+                config.top_k,
             )
             for one in self.layers
         )
@@ -170,7 +171,7 @@ class _Hearing:
 
     def _add(self, rows: BlockRows, batch: Batch) -> None:
         try:
-            rows.add(batch, self._listener.hear(batch, rows.floors(batch)), self._ids)
+            rows.add(batch, self._heard(rows, batch), self._ids)
             self._failed_in_a_row = 0
         except HookError:
             raise
@@ -181,6 +182,12 @@ class _Hearing:
                 return
             for one in clips:
                 self._add(rows, one)
+
+    def _heard(self, rows: BlockRows, batch: Batch) -> Reductions:
+        """Return a batch's reductions; clips that will be left out keep no evidence of others away."""
+        floors = rows.floors(batch)
+        found = self._listener.hear(batch, floors)
+        return found if floors is None or finite(found).all() else self._listener.hear(batch)
 
     def _fail(self, rows: BlockRows, row: int, error: ModelError) -> None:
         self._failed_in_a_row += 1

@@ -13,8 +13,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from otoscope.record.evidence import Evidence
 from otoscope.record.pooling import into_bins
-from otoscope.record.reduce import Evidence, Reduction
+from otoscope.record.reduce import Reduction
 
 
 def place(window: Reduction, begin: float, end: float, n_bins: int) -> Reduction:

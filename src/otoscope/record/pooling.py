@@ -134,12 +134,12 @@ def traces_of(grid: Tensor, clip: Tensor, pole_neuron: Tensor) -> Tensor:
     found = torch.empty(len(clip), n_frames, dtype=grid.dtype, device=grid.device)
     step = len(clip) if grid.is_cuda else max(1, CACHE_BYTES // (n_rows * n_frames * grid.element_size()))
     low = pole_neuron >= n_neurons
-    for negative, extreme in ((False, torch.maximum), (True, torch.minimum)):
-        pairs = (low == negative).nonzero()[:, 0]
-        for at in torch.split(pairs, max(1, step)):
-            slabs = _slabs(grid, clip[at], pole_neuron[at] - n_neurons * negative)
-            peaks = _folded(slabs[:, None], extreme)[:, 0]
-            found[at] = -peaks if negative else peaks
+    neuron = torch.where(low, pole_neuron - n_neurons, pole_neuron)
+    sign = torch.where(low, -1, 1).to(grid.dtype)[:, None, None]
+    for start in range(0, len(clip), max(1, step)):
+        at = slice(start, start + step)
+        slabs = _slabs(grid, clip[at], neuron[at]).mul_(sign[at])
+        found[at] = _folded(slabs[:, None], torch.maximum)[:, 0]
     return found
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from otoscope.record import ranking
-from otoscope.record.reduce import Evidence, Reduction, both_poles
+from otoscope.record.evidence import Evidence
+from otoscope.record.reduce import Reduction, both_poles
 from otoscope.record.summary import Ranked
 
 

@@ -24,6 +24,7 @@ from otoscope.models.geometry import Geometry
 from otoscope.record import pooling
 from otoscope.record.events import EventPart, Schedule
 from otoscope.record.events import count as count_events
+from otoscope.record.evidence import Evidence, Span, evidence
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Wanted:
         Whether special tokens are counted.
     events : Schedule or None
         When events sound, where positions are counted by event.
+    top_k : int or None
+        Clips that are ranked for a pole neuron: where there is no floor yet, evidence is wanted for the batch's own
+        best so many. None: for all.
     """
 
     pooling: str
@@ -55,26 +59,7 @@ class Wanted:
     padding: bool = False
     special_tokens: bool = False
     events: Schedule | None = None
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Where and when each pole neuron is most extreme; axes ``(clip, pole neuron)``.
-
-    Zero and NaN where it was not wanted (below the floor).
-
-    Attributes
-    ----------
-    trace : Tensor
-        float16 ``(clip, pole neuron, bin)``.
-    peak_s, peak_hz, peak_value : Tensor
-        float32.
-    """
-
-    trace: Tensor
-    peak_s: Tensor
-    peak_hz: Tensor
-    peak_value: Tensor
+    top_k: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,9 +98,6 @@ class Reduction:
 def both_poles(pooled: Tensor) -> Tensor:
     """Return the values of a layer's pole neurons ``(clip, pole neuron)``."""
     return torch.cat([pooled, -pooled], dim=1)
-
-
-Span = tuple[int, int]
 
 
 def valid_frames(batch: Batch, geometry: Geometry, sample_rate: int) -> list[Span]:
@@ -177,7 +159,8 @@ def reduce_batch(
     wanted : Wanted
         What to compute.
     floor : Tensor, optional
-        Evidence is wanted only where a pole neuron's value reaches its floor ``(pole neuron,)``; None: everywhere.
+        Evidence is wanted only where a pole neuron's value reaches its floor: ``(pole neuron,)``, or minus infinity
+        ``()`` while there is none yet; None: everywhere.
     """
     grid = geometry.grid(output)
     if grid.shape[0] != len(batch.rows):
@@ -187,13 +170,28 @@ def reduce_batch(
     tokens = _special_tokens(output, geometry) if wanted.pooling == "cls" else None
     spans = valid_frames(batch, geometry, sample_rate)
     filled = filled_frames(batch, geometry, sample_rate, spans) if wanted.padding else spans
-    parts: list[Reduction] = []
-    for windows, frames in _groups(batch, geometry, sample_rate, spans, filled, wanted.skip_silence):
-        pooled = None if tokens is None else tokens[windows]
-        group = _Group(grid[windows], pooled, frames, filled[windows.start], geometry, batch, windows)
-        parts.append(_reduce_group(group, wanted, floor))
-    found = parts[0] if len(parts) == 1 else concatenate(parts)
-    return _with_special(found, geometry.prefix(output)) if wanted.special_tokens else found
+    groups = list(_groups(batch, geometry, sample_rate, spans, filled, wanted.skip_silence))
+    parts = [
+        _passed(_Group(grid[windows], frames, filled[windows.start], geometry, batch, windows), wanted)
+        for windows, frames in groups
+    ]
+    found = parts[0] if len(parts) == 1 else _joined(parts)
+    pooled = found.pooled if tokens is None else tokens
+    frames_of = [frames for windows, frames in groups for _ in range(windows.start, windows.stop)]
+    starts = torch.from_numpy(batch.starts_s).to(grid.device, torch.float32)
+    ranked = _ranked(both_poles(pooled), floor, wanted.top_k)
+    own = evidence(grid, frames_of, starts, geometry, wanted.n_bins, ranked)
+    reduction = Reduction(pooled, found.positions, found.positives, own, events=found.events)
+    return _with_special(reduction, geometry.prefix(output)) if wanted.special_tokens else reduction
+
+
+def _ranked(values: Tensor, floor: Tensor | None, top_k: int | None) -> Tensor:
+    """Return which values ``(window, pole neuron)`` may be among the most extreme."""
+    if floor is None:
+        return torch.ones_like(values, dtype=torch.bool)
+    if floor.ndim == 0 and top_k is not None and top_k < len(values):
+        floor = values.topk(top_k, dim=0, sorted=False).values.amin(dim=0)
+    return values >= floor
 
 
 def _with_special(found: Reduction, prefix: Tensor) -> Reduction:
@@ -259,7 +257,6 @@ class _Group:
     """
 
     grid: Tensor
-    tokens: Tensor | None
     frames: Span | Tensor
     filled: Span
     geometry: Geometry
@@ -267,21 +264,33 @@ class _Group:
     windows: slice
 
 
-def _reduce_group(group: _Group, wanted: Wanted, floor: Tensor | None) -> Reduction:
+@dataclass(frozen=True)
+class _Passed:
+    """What the passes over all positions of a group gave."""
+
+    pooled: Tensor
+    positions: Tensor
+    positives: Tensor | None
+    events: tuple[tuple[EventPart, ...], ...]
+
+
+def _passed(group: _Group, wanted: Wanted) -> _Passed:
     grid, at = _framed(group.grid, group.frames)
-    pooled_grid = group.grid[..., slice(*group.filled)] if wanted.padding else grid
-    found = pooling.passes(pooled_grid, wanted.pooling, wanted.counts)
-    pooled = found.pooled if group.tokens is None else group.tokens
-    starts = torch.from_numpy(group.batch.starts_s[group.windows]).to(grid.device, torch.float32)
-    seconds = group.geometry.offset_s + group.geometry.stride_s * at.float()
-    if group.geometry.n_time == 1:
-        seconds = torch.full_like(seconds, torch.nan)  # a layer without time has no peak in time
-    heard = _Heard(grid, seconds, starts, group.geometry, wanted.n_bins)
-    evidence = heard.everywhere() if floor is None else heard.where(both_poles(pooled) >= floor)
-    n_positions = pooled_grid.shape[2] * pooled_grid.shape[3]
-    positions = torch.full((len(starts),), n_positions, dtype=torch.int64)
+    whole = group.grid[..., slice(*group.filled)] if wanted.padding else grid
+    found = pooling.passes(whole, wanted.pooling, wanted.counts)
+    positions = torch.full((len(whole),), whole.shape[2] * whole.shape[3], dtype=torch.int64)
     events = () if wanted.events is None else _events(group, grid, at, wanted.events)
-    return Reduction(pooled, positions, found.positives, evidence, events=events)
+    return _Passed(found.pooled, positions, found.positives, events)
+
+
+def _joined(parts: list[_Passed]) -> _Passed:
+    counts = [part.positives for part in parts if part.positives is not None]
+    return _Passed(
+        torch.cat([part.pooled for part in parts]),
+        torch.cat([part.positions for part in parts]),
+        torch.cat(counts) if counts else None,
+        tuple(clip for part in parts for clip in part.events),
+    )
 
 
 def _framed(grid: Tensor, frames: Span | Tensor) -> tuple[Tensor, Tensor]:
@@ -302,74 +311,6 @@ def _events(group: _Group, grid: Tensor, at: Tensor, when: Schedule) -> tuple[tu
         for i, window in enumerate(range(group.windows.start, group.windows.stop))
     )
     return tuple(() if part is None else (part,) for part in parts)
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """A group of windows, and what places their peaks in seconds and hertz."""
-
-    grid: Tensor
-    seconds: Tensor
-    starts: Tensor
-    geometry: Geometry
-    n_bins: int
-
-    def everywhere(self) -> Evidence:
-        """Return the evidence of every clip and pole neuron."""
-        traces = pooling.traces(self.grid)
-        value, frame = traces.max(dim=-1)
-        hertz = torch.full_like(value, torch.nan, dtype=torch.float32)
-        if self.geometry.frequency_hz is not None:
-            n_neurons = self.grid.shape[1]
-            at = frame.view(-1, 2, n_neurons, 1, 1).expand(-1, -1, -1, self.grid.shape[2], 1)
-            column = torch.cat([self.grid.gather(3, at[:, 0]), -self.grid.gather(3, at[:, 1])], dim=1)
-            hertz = self._hertz(column[..., 0])
-        seconds = self.seconds[frame] + self.starts[:, None]
-        return Evidence(pooling.into_bins(traces, self.n_bins).half(), seconds, hertz, value.float())
-
-    def where(self, wanted: Tensor) -> Evidence:
-        """Return the evidence of the wanted ``(clip, pole neuron)`` pairs; zero and NaN elsewhere."""
-        clip, pole_neuron = wanted.nonzero(as_tuple=True)
-        chosen = pooling.traces_of(self.grid, clip, pole_neuron)
-        value, frame = chosen.max(dim=-1)
-        trace = _zeros((*wanted.shape, self.n_bins), wanted.device)
-        seconds, hertz, values = torch.full((3, *wanted.shape), torch.nan, device=wanted.device)
-        trace[clip, pole_neuron] = pooling.into_bins(chosen, self.n_bins).half()
-        seconds[clip, pole_neuron] = self.seconds[frame] + self.starts[clip]
-        values[clip, pole_neuron] = value.float()
-        if self.geometry.frequency_hz is not None:
-            n_neurons = self.grid.shape[1]
-            low = pole_neuron >= n_neurons
-            column = self.grid[clip, torch.where(low, pole_neuron - n_neurons, pole_neuron), :, frame]
-            hertz[clip, pole_neuron] = self._hertz(torch.where(low[:, None], -column, column))
-        return Evidence(trace, seconds, hertz, values)
-
-    def _hertz(self, column: Tensor) -> Tensor:
-        """Return the centre frequency of the largest row of ``(..., frequency)``."""
-        rows = torch.tensor(self.geometry.frequency_hz, device=column.device, dtype=torch.float32)
-        return rows[column.argmax(dim=-1)]
-
-
-def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return float16 zeros; on a CPU memory that is not written to is not touched, and most of a trace is not."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, np.float16))
-    return torch.zeros(shape, dtype=torch.float16, device=device)
-
-
-def concatenate(parts: list[Reduction]) -> Reduction:
-    """Return the rows of several reductions one after another."""
-    counts = [part.positives for part in parts if part.positives is not None]
-    evidence = (torch.cat([getattr(part.evidence, one.name) for part in parts]) for one in fields(Evidence))
-    special = [part.special for part in parts if part.special is not None]
-    return Reduction(
-        torch.cat([part.pooled for part in parts]),
-        torch.cat([part.positions for part in parts]),
-        torch.cat(counts) if counts else None,
-        Evidence(*evidence),
-        torch.cat(special) if special else None,
-        tuple(clip for part in parts for clip in part.events),
-    )
 
 
 def take(reduction: Reduction, rows: Tensor) -> Reduction:
