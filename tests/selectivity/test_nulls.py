@@ -44,8 +44,8 @@ def test_equals_plain_loops(whole, monkeypatch) -> None:
     true, permuted = true_deal(labelling, units), deal(labelling, units, 30, 7)
     monkeypatch.setattr("otoscope.selectivity.nulls._CELLS", 1)
     monkeypatch.setattr("otoscope.selectivity.nulls.READ_WIDTH", 10)
-    monkeypatch.setattr("otoscope.selectivity.units._CELLS", 300)
-    found = reference(layer, load(SELECTORS["mean-difference"]), units, true, permuted)
+    selector = load(SELECTORS["mean-difference"])
+    sums, found = reference(layer, selector, units, true, permuted.after(true))
     share = counts / 10
     donors = np.concatenate([np.arange(40)[None], donor_maps(labelling.groups, 30, seed=7)])
     effects = np.empty((31, 3, 19))
@@ -56,11 +56,13 @@ def test_equals_plain_loops(whole, monkeypatch) -> None:
             effects[number, c] = difference / share.std(axis=0)
     z = (effects - effects.mean(axis=0)) / effects.std(axis=0)
     assert found.best == pytest.approx(z.max(axis=1), abs=1e-3)
+    assert selector.effect(sums)[0].numpy() == pytest.approx(effects[0], abs=1e-6)
     counted = (1 + (z[1:].max(axis=1)[:, None] >= z[0] - 1e-4).sum(axis=0)) / 31
     assert replace(found, kind="counted").p(effects[0]) == pytest.approx(counted)
 
 
-def test_stacks_of_memberships_are_the_donors_weights() -> None:
+def test_bags_sum_the_donors_weights() -> None:
+    """The same as a product with dense memberships: whole, fractional and missing labels."""
     labelling = worlds.task(12, 2, 3)
     several = replace(labelling, weights=np.random.default_rng(0).random((24, 3)).astype(np.float32))
     unlabelled = replace(
@@ -69,8 +71,11 @@ def test_stacks_of_memberships_are_the_donors_weights() -> None:
     for one in (labelling, several, unlabelled):
         units = exchangeable(one)
         deals = deal(one, units, 5, 0)
-        stacked = torch.cat([members for _, members in deals.stacks()])
-        assert torch.equal(stacked, deals.weights[deals.donors].transpose(1, 2))
+        table = torch.from_numpy(np.random.default_rng(1).normal(size=(deals.donors.shape[1], 4)))
+        members = deals.weights[deals.donors].transpose(1, 2).double()
+        assert torch.allclose(deals.bags.sum(table), members @ table, atol=1e-6)
+        both = deals.after(true_deal(one, units)).bags.sum(table.float())
+        assert both.shape == (6, 3, 4) and torch.equal(both[1:], deals.bags.sum(table.float()))
 
 
 def test_p_of_lesser_classes_is_skipped_where_none_can_stand() -> None:

@@ -22,6 +22,8 @@ Estimation for the Generalized Pareto Distribution", Technometrics 29, 1987.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -115,16 +117,48 @@ def tail_p(observed: Floats, null: Floats) -> NDArray[np.float64]:
         Counted where at least 10 null values lie beyond, from the fitted tail elsewhere.
     """
     _validate(observed, null)
-    n = len(null)
-    n_tail = min(n - 1, max(_LEAST_TAIL, int(_TAIL_SHARE * n)))
-    rising = np.sort(null, axis=0)
-    threshold = (rising[n - n_tail] + rising[n - n_tail - 1]) / 2
-    shape, scale = _pareto(rising[n - n_tail :] - threshold)
-    excess = np.maximum(observed - threshold, 0)
-    fitted = n_tail / n * _pareto_survival(excess, shape, scale)
-    beyond = (null >= observed).sum(axis=0)
-    p = np.where(beyond >= 10, (beyond + 1) / (n + 1), fitted)
-    return np.where(np.isnan(observed), np.nan, p)
+    return Tail.of(null).p(observed)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Each neuron's null and the distribution fitted to its tail, to look up any number of observed values.
+
+    Attributes
+    ----------
+    null : array (permutation, neuron)
+    n_tail : int
+        How many of the highest values the tail is fitted to.
+    threshold, shape, scale : array (neuron,)
+        Where the tail begins, and its generalised Pareto distribution.
+    """
+
+    null: Floats
+    n_tail: int
+    threshold: Floats
+    shape: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, null: Floats) -> Tail:
+        """Return the tails of ``null (permutation, neuron)``."""
+        n = len(null)
+        n_tail = min(n - 1, max(_LEAST_TAIL, int(_TAIL_SHARE * n)))
+        first = n - n_tail - 1
+        rising = np.partition(null, first, axis=0)[first:]
+        rising[1:].sort(axis=0)
+        values = rising.astype(np.float64)
+        threshold = (values[1] + values[0]) / 2
+        return cls(null, n_tail, threshold, *_pareto(values[1:] - threshold))
+
+    def p(self, observed: Floats) -> NDArray[np.float64]:
+        """Return p of observed values ``(neuron,)``, see :func:`tail_p`."""
+        n = len(self.null)
+        excess = np.maximum(observed - self.threshold, 0)
+        fitted = self.n_tail / n * _pareto_survival(excess, self.shape, self.scale)
+        beyond = (self.null >= observed).sum(axis=0)
+        p = np.where(beyond >= 10, (beyond + 1) / (n + 1), fitted)
+        return np.where(np.isnan(observed), np.nan, p)
 
 
 NULLS = {"pooled": pooled_p, "tail": tail_p, "counted": counted_p}

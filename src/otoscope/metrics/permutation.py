@@ -94,7 +94,19 @@ def donor_maps(
     sizes = np.bincount(group)
     bins = _bins(group, sizes, strata, min_groups)
     rng = np.random.default_rng(seed)
-    return np.stack([_deal(group, sizes, bins, rng) for _ in range(n_permutations)])
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    in_order = np.argsort(group, kind="stable")
+    place = np.empty(len(group), dtype=np.int64)
+    place[in_order] = np.arange(len(group)) - first[group[in_order]]
+    by_bin = np.argsort(bins, kind="stable")
+    found = np.empty((n_permutations, len(group)), dtype=np.int64)
+    for number in range(n_permutations):
+        donor_of = np.empty(len(sizes), dtype=np.int64)
+        donor_of[by_bin] = np.lexsort((rng.random(len(sizes)), bins))
+        shuffled = np.lexsort((rng.random(len(group)), group))  # clips, group after group
+        donor = donor_of[group]
+        found[number] = shuffled[first[donor] + place % sizes[donor]]
+    return found
 
 
 def permutation_p(observed: Floats, null: Floats, smallest: float = 0.0) -> NDArray[np.float64]:
@@ -194,21 +206,6 @@ def _size_bins(sizes: NDArray[np.int64], min_groups: int) -> NDArray[np.int64]:
     if 0 < waiting < min_groups // 2 and number[-1] > 0:
         number[number == number[-1]] = number[-1] - 1
     return number[np.searchsorted(values, sizes)]
-
-
-def _deal(
-    group: NDArray[np.int64], sizes: NDArray[np.int64], bins: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    by_bin = np.argsort(bins, kind="stable")
-    donor_of = np.empty(len(sizes), dtype=np.int64)
-    donor_of[by_bin] = np.lexsort((rng.random(len(sizes)), bins))
-    shuffled = np.lexsort((rng.random(len(group)), group))  # clips, group after group
-    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    in_order = np.argsort(group, kind="stable")
-    place = np.empty(len(group), dtype=np.int64)
-    place[in_order] = np.arange(len(group)) - first[group[in_order]]
-    donor = donor_of[group]
-    return np.asarray(shuffled[first[donor] + place % sizes[donor]], dtype=np.int64)
 
 
 def _makeup(

@@ -28,10 +28,12 @@ from otoscope.selectivity.selector import Choice, RuleOptions, Selector, Sums, n
 
 def effect(sums: Sums) -> Tensor:
     """Return 1 - H / log C, ``(..., 1, neuron)``; NaN for a dead neuron."""
-    p = torch.where(sums.observations > 0, sums.features[0].double() / sums.observations.double(), 0)
-    q = p / p.sum(dim=-2, keepdim=True)
-    height = -torch.special.xlogy(q, q).sum(dim=-2, keepdim=True)
-    n_classes = (sums.observations > 0).sum(dim=-2, keepdim=True)
+    n = sums.observations.double()
+    p = sums.features[0].double() * torch.where(n > 0, 1 / n, 0)
+    total = p.sum(dim=-2, keepdim=True)
+    plogp = p.clamp_min(torch.finfo(p.dtype).tiny).log_().mul_(p).sum(dim=-2, keepdim=True)
+    height = total.log() - plogp / total  # H of p / total
+    n_classes = (n > 0).sum(dim=-2, keepdim=True)
     found: Tensor = 1 - height / torch.log(n_classes.to(height.dtype))
     return found
 
@@ -39,7 +41,7 @@ def effect(sums: Sums) -> Tensor:
 def lift(sums: Sums) -> Tensor:
     """Return p[c] / mean of p over observed classes ``(..., class, neuron)``; NaN for a dead neuron or empty class."""
     observed = sums.observations > 0
-    p = torch.where(observed, sums.features[0].double() / sums.observations.double(), 0)
+    p = sums.features[0] * torch.where(observed, 1 / sums.observations, 0)
     even = p.sum(dim=-2, keepdim=True) / observed.sum(dim=-2, keepdim=True)
     return torch.where(observed, p / even, torch.nan)
 

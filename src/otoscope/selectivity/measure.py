@@ -90,16 +90,18 @@ def measure(layers: list[Layer], task: Labelling, config: SelectConfig) -> Measu
 
     Notes
     -----
-    2 x permutations x classes x units x neurons operations.
+    See :mod:`otoscope.selectivity.nulls`.
     """
     selector, units = selector_of(config), exchangeable(task)
     true = true_deal(task, units)
-    sums = [class_sums(one, selector, units, true, torch.float64) for one in layers]
     references: list[Reference] = []
     if config.n_permutations:
-        permuted = deal(task, units, config.n_permutations, config.seed)
+        permuted = deal(task, units, config.n_permutations, config.seed).after(true)
         walk = track(layers, len(layers), f"permuting {task.task}")
-        references = [reference(one, selector, units, true, permuted, config.null) for one in walk]
+        found = [reference(one, selector, units, true, permuted, config.null) for one in walk]
+        sums, references = [one for one, _ in found], [one for _, one in found]
+    else:
+        sums = [class_sums(one, selector, units, true, torch.float64) for one in layers]
     smallest = attainable(task)
     evidence, choice = _decide(selector, sums, 0, references, smallest, config)
     return Measured(task, layers, selector, units, evidence, choice, references, smallest)
@@ -118,8 +120,8 @@ def again(measured: Measured, config: SelectConfig, n: int, seed: int | None = N
 
 
 def _portions(deals: Deals, cells: int) -> Iterator[Deals]:
-    """Yield deals, as many at a time as their sums fit into 2^25 cells."""
-    step = max(1, 2**25 // max(1, cells))
+    """Yield deals, as many at a time as their sums fit into 2^26 cells."""
+    step = max(1, 2**26 // max(1, cells))
     for start in range(0, deals.n, step):
         yield Deals(deals.weights, deals.donors[start : start + step])
 

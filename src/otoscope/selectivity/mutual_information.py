@@ -29,15 +29,16 @@ def effect(sums: Sums) -> Tensor:
     both = sums.features[0].double() / n
     fires = sums.over_all[0].double() / n
     cells = [both, fires - both, class_share - both, 1 - fires - class_share + both]
-    joint = torch.stack([_plogp(one) for one in cells]).sum(dim=0)
     about_class = _plogp(class_share) + _plogp(1 - class_share)
-    shared = joint - _plogp(fires) - _plogp(1 - fires) - about_class
+    shared = -_plogp(fires) - _plogp(1 - fires) - about_class
+    for cell in cells:
+        shared = shared + _plogp(cell)
     more = torch.sign(both - fires * class_share)
-    return more * shared.clamp_min(0) / -about_class
+    return shared.clamp_(min=0).mul_(more).div_(-about_class)
 
 
 def _plogp(p: Tensor) -> Tensor:
-    found: Tensor = torch.special.xlogy(p.clamp_min(0), p.clamp_min(torch.finfo(p.dtype).tiny))
+    found: Tensor = p.clamp_min(torch.finfo(p.dtype).tiny).log_().mul_(p)
     return found
 
 

@@ -16,8 +16,8 @@ whose neurons differ too much in the far tail that false discovery rates live fr
 p is never below the smallest that the deals allow (:func:`otoscope.selectivity.units.attainable`); where that exceeds
 the level, a task is *not testable* and nothing is selected.
 
-Cost: one product (permutations x classes, units) x (units, neurons) in blocks of columns, 2 x B x C x units x neurons
-operations; memory does not grow with the network.
+Cost: every unit is added to the class that it is dealt to, B x units x neurons additions whatever the classes, and
+B x C x neurons effects; in blocks of columns that stay in the processor's cache. Memory does not grow with the network.
 
 Reference: P. Westfall, S. Young, "Resampling-Based Multiple Testing", 1993, chapter 2 (maxT within a neuron); pooling
 and tails as in :mod:`otoscope.metrics.multiple_testing`.
@@ -25,7 +25,7 @@ and tails as in :mod:`otoscope.metrics.multiple_testing`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -36,16 +36,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope.errors import UnknownNameError
-from otoscope.metrics.multiple_testing import tail_p
+from otoscope.metrics.multiple_testing import Tail
 from otoscope.selectivity.firing import Layer
 from otoscope.selectivity.selector import Selector, Sums, numbers
-from otoscope.selectivity.units import Deals, Units
+from otoscope.selectivity.units import Bags, Deals, Units
 
 NULLS = ("pooled", "tail", "counted")
 READ_WIDTH = 1024
 """Neurons read from the disk at a time: a chunk of the recorder's arrays."""
-_CELLS = 2**25
-"""Permuted effects held at a time."""
+_CELLS = 2**21
+"""Permuted effects held at a time: few enough to stay in the processor's cache."""
 _SLACK = 1e-4
 """In spreads: equal statistics may differ by rounding, and then count as equal."""
 
@@ -78,26 +78,28 @@ def read(layer: Layer, selector: Selector, units: Units) -> Iterator[Features]:
         yield Features(columns, table, clips, torch.from_numpy(units.sum(block.observations[:, None])))
 
 
-def sums_of(features: Features, members: Tensor, columns: slice = slice(None)) -> Sums:
-    """Return the features summed over the classes of dealt memberships ``(permutation, class, unit)``."""
-    table = features.table[..., columns].to(members.dtype)
-    flat = members.reshape(-1, members.shape[-1])
-    found = torch.stack([flat @ one for one in table])
-    shape = (len(table), *members.shape[:2], found.shape[-1])
-    return Sums(
-        found.reshape(shape),
-        table.sum(dim=1),
-        members @ features.clips.to(members.dtype),
-        members @ features.observations.to(members.dtype),
-        float(features.clips.sum()),
-        float(features.observations.double().sum()),
-    )
+def sums_of(features: Features, bags: Bags, dtype: torch.dtype, width: int | None = None) -> Iterator[Sums]:
+    """Yield the features, ``width`` columns at a time (None: all at once), summed over the classes of deals."""
+    clips, observations = (bags.sum(one.to(dtype)) for one in (features.clips, features.observations))
+    for table in torch.split(features.table, width or features.table.shape[-1], dim=-1):
+        own = table.to(dtype).contiguous()
+        yield Sums(
+            torch.stack([bags.sum(one) for one in own]) if len(own) > 1 else bags.sum(own[0])[None],
+            own.sum(dim=1),
+            clips,
+            observations,
+            float(features.clips.sum()),
+            float(features.observations.double().sum()),
+        )
 
 
 def class_sums(layer: Layer, selector: Selector, units: Units, deals: Deals, dtype: torch.dtype) -> Sums:
     """Return the sums of a whole layer for a few deals: ``(feature, permutation, class, neuron)``."""
-    members = torch.cat([one for _, one in deals.stacks()]).to(dtype)
-    parts = [sums_of(one, members) for one in read(layer, selector, units)]
+    return joined([sums for one in read(layer, selector, units) for sums in sums_of(one, deals.bags, dtype)])
+
+
+def joined(parts: list[Sums]) -> Sums:
+    """Return the sums of neighbouring columns as one table."""
     return replace(
         parts[0],
         features=torch.cat([one.features for one in parts], dim=-1),
@@ -180,13 +182,17 @@ class Reference:
         if self.kind == "counted":
             p = (1 + (permuted >= reached).sum(axis=0)) / (len(permuted) + 1)
         elif self.kind == "tail":
-            p = tail_p(reached, permuted.astype(np.float64))
+            p = self._tail.p(reached)
         else:
             centre, spread, pool = self._pool
             t = (reached - centre) / np.where(spread > 0, spread, 1)
             p = (len(pool) - np.searchsorted(pool, t, side="left") + 1) / (len(pool) + 1)
             p = np.where(spread > 0, p, 1.0)
         return np.where(np.isnan(z), np.nan, p)
+
+    @cached_property
+    def _tail(self) -> Tail:
+        return Tail.of(self.best[1:])
 
     @cached_property
     def _pool(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
@@ -198,8 +204,8 @@ class Reference:
 
 def reference(
     layer: Layer, selector: Selector, units: Units, true: Deals, permuted: Deals, kind: str = "tail"
-) -> Reference:
-    """Return what chance gives the layer's neurons.
+) -> tuple[Sums, Reference]:
+    """Return the sums of the true classes, and what chance gives the layer's neurons; the layer is read once.
 
     Parameters
     ----------
@@ -207,24 +213,27 @@ def reference(
     selector : Selector
     units : Units
     true, permuted : Deals
-        The true membership and its permutations.
+        The true membership; the same, followed by its permutations.
     kind : {"pooled", "tail", "counted"}
         Where p comes from.
     """
-    n_deals, n_classes = permuted.n + 1, permuted.weights.shape[1]
+    n_deals, n_classes = permuted.bags.shape
     measures = [one for one in (selector.effect, selector.naming) if one is not None]
     rows = [n_classes] if len(measures) == 1 else [1, n_classes]
     held = [_blank(one, n_deals, layer.n_neurons) for one in rows]
-    width = max(8, _CELLS // (n_deals * n_classes * len(measures)))
+    width = max(8, _CELLS // (n_deals * n_classes))
+    own: list[Sums] = []
     for features in read(layer, selector, units):
-        for start in range(0, features.table.shape[-1], width):
-            part = slice(start, min(start + width, features.table.shape[-1]))
-            place = slice(features.columns.start + part.start, features.columns.start + part.stop)
-            for table, found in zip(held, _effects(features, measures, (true, permuted), part)):
-                for kept, new in zip(table, _standardised(found)):
+        own += sums_of(features, true.bags, torch.float64)
+        start = features.columns.start
+        for sums in sums_of(features, permuted.bags, torch.float32, width):
+            place = slice(start, start + sums.features.shape[-1])
+            start = place.stop
+            for table, measure in zip(held, measures):
+                for kept, new in zip(table, _standardised(measure(sums))):
                     kept[:, place] = new
     made = [Reference(*table, kind) for table in held]
-    return made[0] if len(made) == 1 else replace(made[0], classes=made[1])
+    return joined(own), made[0] if len(made) == 1 else replace(made[0], classes=made[1])
 
 
 def _blank(n_rows: int, n_deals: int, n_neurons: int) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
@@ -233,39 +242,24 @@ def _blank(n_rows: int, n_deals: int, n_neurons: int) -> tuple[NDArray[np.float6
     return centre, np.empty_like(centre), np.empty((n_deals, n_neurons), dtype=np.float32)
 
 
-def _effects(
-    features: Features,
-    measures: Sequence[Callable[[Sums], Tensor]],
-    deals: tuple[Deals, ...],
-    columns: slice,
-) -> list[Tensor]:
-    """Return the effects of all deals ``(deal, class, neuron)`` by each measure; sums are made once."""
-    parts: list[list[Tensor]] = [[] for _ in measures]
-    for one in deals:
-        for _, members in one.stacks():
-            sums = sums_of(features, members, columns)
-            for part, measure in zip(parts, measures):
-                part.append(measure(sums))
-    return [torch.cat(part) for part in parts]
-
-
 def _standardised(
     effects: Tensor,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
     """Return centre and spread ``(class, neuron)``, and the best standardised effect ``(deal, neuron)``; in place."""
-    unknown = effects.isnan()
-    n = len(effects) - unknown.sum(dim=0)
-    some = bool(unknown.any())
-    if some:
+    centre, unknown = effects.mean(dim=0), None
+    n = torch.full_like(centre, len(effects))
+    if bool(centre.isnan().any()):
+        unknown = effects.isnan()
+        n = (len(effects) - unknown.sum(dim=0)).clamp_min(1)
         effects = effects.masked_fill_(unknown, 0)
-    centre = effects.sum(dim=0) / n.clamp_min(1)
+        centre = effects.sum(dim=0) / n
     effects -= centre
-    if some:
+    if unknown is not None:
         effects.masked_fill_(unknown, 0)
-    spread = torch.linalg.vector_norm(effects, dim=0) / n.clamp_min(1).sqrt()
+    spread = torch.linalg.vector_norm(effects, dim=0) / n.sqrt()
     spread = torch.where(spread > 1e-6 * centre.abs().clamp_min(1e-6), spread, 0)
-    effects /= torch.where(spread > 0, spread, torch.inf)
-    if some:
+    effects *= torch.where(spread > 0, 1 / spread, 0)
+    if unknown is not None:
         effects.masked_fill_(unknown, -torch.inf)
     best = effects.amax(dim=1)
     return numbers(centre), numbers(spread), best.masked_fill_(best.isinf(), torch.nan).float().numpy()

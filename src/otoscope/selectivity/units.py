@@ -1,7 +1,7 @@
 """What is dealt out anew? The unit that carries the label: whole groups where a group has one label, else clips.
 
 Where every group (recording, speaker) carries one label, groups are dealt, and features are summed over each group
-once, so that a permutation costs a product over groups instead of clips. Where labels differ within groups (digits of
+once, so that a permutation costs a pass over groups instead of clips. Where labels differ within groups (digits of
 one speaker), :func:`otoscope.metrics.permutation.donor_maps` deals the labels clip by clip, each group's among its own
 clips or another group's.
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,12 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from otoscope.metrics.permutation import attainable_p, donor_maps
 from otoscope.selectivity.labels import Labelling
-
-_CELLS = 2**23
-"""Cells of a stack of dealt memberships held at a time (32 MB)."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,34 @@ def exchangeable(task: Labelling) -> Units:
 
 
 @dataclass(frozen=True)
+class Bags:
+    """Which units each class of each deal is summed over: each deal reads every unit once, whatever the classes.
+
+    Attributes
+    ----------
+    units : Tensor of int32 (member,)
+        Ascending within a class.
+    starts : Tensor of int32 (deal x class,)
+        Where the members of each class of each deal begin.
+    weights : Tensor (member,) or None
+        Membership; None where all are 1.
+    shape : tuple of int
+        Deals, classes.
+    """
+
+    units: Tensor
+    starts: Tensor
+    weights: Tensor | None
+    shape: tuple[int, int]
+
+    def sum(self, table: Tensor) -> Tensor:
+        """Return a table's sums over classes: ``(unit, column)`` to ``(deal, class, column)``."""
+        weights = None if self.weights is None else self.weights.to(table.dtype)
+        found = embedding_bag(self.units, table, self.starts, mode="sum", per_sample_weights=weights)
+        return found.reshape(*self.shape, table.shape[1])
+
+
+@dataclass(frozen=True)
 class Deals:
     """Permutations of a task's labels over its units.
 
@@ -90,25 +115,31 @@ class Deals:
         """How many."""
         return len(self.donors)
 
-    def stacks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield memberships ``(permutation, class, unit)``, as many at a time as memory allows."""
-        step = max(1, _CELLS // max(1, self.donors.shape[1] * self.weights.shape[1]))
-        for start in range(0, self.n, step):
-            chosen = slice(start, min(start + step, self.n))
-            yield chosen, self._stack(self.donors[chosen])
-
-    def _stack(self, donors: Tensor) -> Tensor:
-        """Return the memberships of some deals; written one label a unit where no clip has more, which is faster."""
-        if not self._single:
-            return self.weights[donors].transpose(1, 2).contiguous()
-        weight, code = self.weights.max(dim=1)
-        shape = (len(donors), self.weights.shape[1], donors.shape[1])
-        empty = torch.zeros(shape, dtype=self.weights.dtype)
-        return empty.scatter_(1, code[donors][:, None], weight[donors][:, None])
+    def after(self, first: Deals) -> Deals:
+        """Return these deals behind others of the same task."""
+        return Deals(self.weights, torch.cat([first.donors, self.donors]))
 
     @cached_property
-    def _single(self) -> bool:
-        return bool(((self.weights > 0).sum(dim=1) <= 1).all())
+    def bags(self) -> Bags:
+        """Members of every class of every deal."""
+        donors, n_classes = self.donors.numpy(), self.weights.shape[1]
+        clip, own = np.nonzero(self.weights.numpy())
+        n_labels = np.bincount(clip, minlength=len(self.weights))
+        first = np.concatenate([[0], np.cumsum(n_labels)[:-1]])
+        times = n_labels[donors].reshape(-1)  # labels of each place (permutation x unit)
+        place = np.repeat(np.arange(donors.size), times)
+        inside = np.arange(len(place)) - np.repeat(np.cumsum(times) - times, times)
+        label = first[donors.reshape(-1)[place]] + inside
+        bag = place // donors.shape[1] * n_classes + own[label]
+        order = np.argsort(bag, kind="stable")
+        sizes = np.bincount(bag, minlength=self.n * n_classes)
+        weights = self.weights[clip, own]
+        return Bags(
+            torch.from_numpy((place % donors.shape[1])[order].astype(np.int32)),
+            torch.from_numpy((np.cumsum(sizes) - sizes).astype(np.int32)),
+            None if bool((weights == 1).all()) else weights[torch.from_numpy(label[order])],
+            (self.n, n_classes),
+        )
 
 
 def true_deal(task: Labelling, units: Units) -> Deals:
@@ -133,7 +164,7 @@ def _exchanges(task: Labelling) -> float:
     group = np.unique(task.groups, return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(group)
     makeup: Counter[tuple[tuple[int, float], ...]] = Counter()
-    for column in task.weights.T:
+    for column in task.weights.T[task.weights.any(axis=0)]:
         held = np.bincount(group, weights=column)
         makeup[
             tuple(sorted((int(sizes[one]), round(float(held[one]), 6)) for one in np.flatnonzero(held)))
