@@ -29,6 +29,8 @@ def write_run(root: Path, seed: int = 0, weights_hash: str = "w", pooling: str =
             "row": range(121),
             "id": [str(one) for one in range(121)],
             "group": [f"g{one}" for one in labelling.groups] + ["g-failed"],
+            "fold": [*(int(one) // 4 % 3 + 1 for one in labelling.groups), 1],
+            "split": [*(["train", "test"][int(one) // 4 % 3 == 2] for one in labelling.groups), None],
             "kind": [*kind, None],
             "side": [*side, None],
             "marks": [*marks, None],

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from otoscope.ablate.config import AblateConfig
 from otoscope.ablate.hearing import Hearing
+from otoscope.ablate.held_out import Selectors, judging, selectors_of
 from otoscope.ablate.interventions import intervention
 from otoscope.ablate.lesion import Lesion
 from otoscope.ablate.outcome import Labelled, match_classes
@@ -60,6 +61,10 @@ class Bench:
         Rows.
     saved : Probe or None
         What judges in the place of the network's head.
+    n_selecting : int or None
+        How many of the evaluated clips have also selected the neurons; None where no selection was made.
+    held_out : bool
+        Whether somebody has said which clips judge: by folds or split, a probe's test part, or a selection on others.
     """
 
     run: Run
@@ -70,6 +75,8 @@ class Bench:
     evaluated: Rows
     reference: Rows
     saved: Probe | None = None
+    n_selecting: int | None = None
+    held_out: bool = False
 
     @property
     def n_neurons(self) -> int:
@@ -140,11 +147,15 @@ def bench_of(run: Run, model: AudioModel, clips: Clips | None, config: AblateCon
     labelled = _labelled(model, clips, config) if saved is None else _labelled_by(saved, clips, config)
     usable = run.usable_rows()
     usable = usable[labelled.targets[usable] >= 0]
-    evaluated = _evaluated(clips, usable, config, saved)
+    selected = selectors_of(run, config, labelled.classes)
+    evaluated = _evaluated(clips, usable, config, saved, selected)
     reference = np.setdiff1d(run.usable_rows(), evaluated)
     places = places_of(model, run, config.layers)
     reference = reference if len(reference) else evaluated
-    return Bench(run, model, clips, places, labelled, evaluated, reference, saved)
+    n_selecting = None if selected is None else len(selected.among(clips.table, evaluated))
+    named = saved is not None or config.folds is not None or config.split is not None
+    held_out = named or (selected is not None and selected.part)
+    return Bench(run, model, clips, places, labelled, evaluated, reference, saved, n_selecting, held_out)
 
 
 def _saved(run: Run, model: AudioModel, config: AblateConfig) -> Probe | None:
@@ -179,13 +190,16 @@ def _labelled(model: AudioModel, clips: Clips, config: AblateConfig) -> Labelled
     return Labelled(labels.classes, logit, np.asarray(targets, dtype=np.int64), groups)
 
 
-def _evaluated(clips: Clips, usable: Rows, config: AblateConfig, saved: Probe | None) -> Rows:
+def _evaluated(
+    clips: Clips, usable: Rows, config: AblateConfig, saved: Probe | None, selected: Selectors | None
+) -> Rows:
     named = config.folds is not None or config.split is not None
     ids = clips.table["id"]
     if saved is not None and not named:
         chosen = np.intersect1d(usable, np.flatnonzero(ids.is_in(saved.part("test")).to_numpy()))
     elif not named:
-        logger.warning("ablation is judged on all clips, those that the network was trained on included")
+        if selected is None or not selected.part:
+            logger.warning("ablation is judged on all clips, those that the network was trained on included")
         chosen = usable
     else:
         asked = chosen_rows(
@@ -199,7 +213,7 @@ def _evaluated(clips: Clips, usable: Rows, config: AblateConfig, saved: Probe | 
         )
     if not len(chosen):
         raise EmptyDataError(f"no labelled clip of {clips.spec} is left to judge the ablation on")
-    return chosen
+    return chosen if selected is None else judging(clips.table, chosen, selected, named=named)
 
 
 def importance(bench: Bench, config: AblateConfig) -> Floats | None:

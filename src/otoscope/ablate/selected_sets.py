@@ -71,7 +71,7 @@ def path_of(run: Run, name: str, selected_in: str | None = None) -> Path:
     selected_in : str or None
         Folder of another run of the same network that holds the selection.
     """
-    home = _home(run, selected_in)
+    home = home_of(run, selected_in)
     known = sorted(one.parent.name for one in (home.root / KIND).glob("*/triples.parquet"))
     if not known:
         raise StageError(f"{home.root} holds no selection yet: otoscope select {home.root} writes one")
@@ -82,7 +82,14 @@ def path_of(run: Run, name: str, selected_in: str | None = None) -> Path:
     return home.root / KIND / fits[0] / "triples.parquet"
 
 
-def _home(run: Run, selected_in: str | None) -> Run:
+def home_of(run: Run, selected_in: str | None) -> Run:
+    """Return the run that holds the selection.
+
+    Raises
+    ------
+    InputError
+        If it is of another network.
+    """
     if selected_in is None:
         return run
     other = open_run(Path(selected_in).expanduser())
@@ -97,7 +104,10 @@ def _home(run: Run, selected_in: str | None) -> Run:
 
 def triples(run: Run, name: str, selected_in: str | None = None) -> pl.DataFrame:
     """Return the assignments of a selection; without ``neuron`` where they come from another run."""
-    found = tables.read(path_of(run, name, selected_in))
+    path = path_of(run, name, selected_in)
+    found = tables.read(path)
+    if found.is_empty():
+        raise InputError(f"{path.parent.name} assigned no neuron to any class: there is nothing to ablate")
     return found if selected_in is None else found.drop("neuron")
 
 

@@ -38,7 +38,7 @@ from otoscope.models.audio_model import AudioModel
 from otoscope.record.hooks import lent
 from otoscope.store import run as runs
 from otoscope.store import tables as files
-from otoscope.store.hashing import sha256_file
+from otoscope.store.hashing import sha256_file, sha256_json
 from otoscope.store.run import Run
 
 STAGE, VERSION = "ablate", 1
@@ -137,7 +137,9 @@ def _source_hash(run: Run, config: AblateConfig) -> str | None:
         found = [one for one in (run.root / path, Path(path).expanduser()) if path and one.is_file()]
         return sha256_file(found[0]) if found else None
     if config.strategy_name == "selection":
-        return sha256_file(path_of(run, config.strategy.partition(":")[2], config.selected_in))
+        triples = path_of(run, config.strategy.partition(":")[2], config.selected_in)
+        read = [one for one in (triples, triples.parent / "clips.parquet") if one.is_file()]
+        return sha256_json([sha256_file(one) for one in read])
     if config.strategy_name not in READS_DESCRIPTIONS and config.descriptions is None:
         return None
     name, _ = run.table("descriptions", table_name(run, config))
@@ -153,17 +155,7 @@ def _ablated(bench: Bench, config: AblateConfig) -> tuple[dict[str, pl.DataFrame
     hearing = bench.hearing(config)
     outcome = hear(lesion, hearing, planned.masks(), bench.labelled, n_whole=1 + len(planned.sets))
     judged = tables.judge(planned, outcome, bench.labelled, config, related)
-    written = {
-        "summary": tables.summary(judged),
-        "effects": tables.effects(judged),
-        "classes": by_class.classes(judged),
-        "confusion": by_class.confusion(judged),
-        "matrix": matrix(judged),
-        "random": tables.random(judged),
-        "curve": tables.curve(judged),
-        "related": tables.related(judged),
-        "sets": tables.sets(planned, bench.run),
-    }
+    written = {**_judged(judged), "sets": tables.sets(planned, bench.run)}
     if bench.saved is not None:
         written["refit"] = refitted(bench, planned, config) if config.refit else pl.DataFrame()
     elif config.probe:
@@ -175,7 +167,8 @@ def _ablated(bench: Bench, config: AblateConfig) -> tuple[dict[str, pl.DataFrame
         "clips": len(outcome.rows),
         "groups": len(np.unique(outcome.groups)),
         "group_declared": bench.clips.group_declared,
-        "held_out": bench.saved is not None or config.folds is not None or config.split is not None,
+        "held_out": bench.held_out,
+        "clips_that_selected": bench.n_selecting,
         "judge": "network" if bench.saved is None else bench.saved.folder.name,
         "matrix": written["matrix"].to_dicts(),
         "failures": [asdict(one) for one in hearing.failures.values()],
@@ -185,6 +178,19 @@ def _ablated(bench: Bench, config: AblateConfig) -> tuple[dict[str, pl.DataFrame
         "balance": balance,
     }
     return {name: table for name, table in written.items() if table.width}, notes
+
+
+def _judged(judged: tables.Judged) -> dict[str, pl.DataFrame]:
+    return {
+        "summary": tables.summary(judged),
+        "effects": tables.effects(judged),
+        "classes": by_class.classes(judged),
+        "confusion": by_class.confusion(judged),
+        "matrix": matrix(judged),
+        "random": tables.random(judged),
+        "curve": tables.curve(judged),
+        "related": tables.related(judged),
+    }
 
 
 def _planned(bench: Bench, config: AblateConfig) -> tuple[Plan, list[dict[str, Any]]]:

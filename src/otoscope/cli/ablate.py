@@ -133,6 +133,8 @@ def _content(run: Run, name: str, edited: Any) -> dict[str, Any]:
 
 def _head(found: dict[str, Any], config: AblateConfig, written: str | None) -> list[str]:
     judged = "held out" if found["held_out"] else "not held out: name --folds or --split"
+    if (selecting := found.get("clips_that_selected")) is not None:
+        judged += f"; {selecting or 'none'} of them also selected the neurons"
     how = f"gain {config.gain:g}" if config.intervention == "gain" else config.intervention
     by = "" if found["judge"] == "network" else f" by the probe {found['judge']}"
     lines = [

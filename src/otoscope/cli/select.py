@@ -35,6 +35,10 @@ def select(
         str | None, typer.Option(help="what is counted: token (every position), clip-any or clip-mean")
     ] = None,
     layers: Annotated[list[str] | None, typer.Option(help="recorded layers or globs; all by default")] = None,
+    folds: Annotated[
+        str | None, typer.Option(help="folds to select on, so that the others can judge")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="split to select on, so that others can judge")] = None,
     preset: Annotated[str, typer.Option(help="default, aape-2026 or lape-2024: as published")] = "default",
     seed: options.Seed = 0,
     plots: Plots = "svg",
@@ -59,6 +63,8 @@ def select(
         by=by,
         unit=unit,
         layers=tuple(layers) if layers else None,
+        folds=folds,
+        split=split,
         seed=seed,
     )
     opened = open_run(run)
@@ -89,7 +95,7 @@ def _task(row: dict[str, Any]) -> list[str]:
     lines = [
         f"{row['task']}: {row['n_selected']} of {row['n_neurons']} neurons are selected{beside},"
         f" {row['n_pairs']} assignments to {row['n_classes']} classes",
-        f"  {row['method']}, rule {row['rule']}; {row['n_clips']} {carrier}, exchanged by {exchanged}",
+        f"  {row['method']}, rule {row['rule']}; {row['n_clips']} {carrier}{_of_part(row)}, exchanged by {exchanged}",
         f"  unit {row['unit']}: {row['counted']}",
     ]
     if row.get("testable") is False:
@@ -103,6 +109,11 @@ def _task(row: dict[str, Any]) -> list[str]:
             f"  on two halves of the groups the same assignments to {100 * row['stability']:.0f} % (Jaccard)"
         )
     return lines
+
+
+def _of_part(row: dict[str, Any]) -> str:
+    named = [f"{kind} {row[key]}" for kind, key in (("folds", "folds"), ("split", "split")) if row.get(key)]
+    return f" of {', '.join(named)}" if named else ""
 
 
 def _bar(row: dict[str, Any], thresholds: pl.DataFrame) -> list[str]:
@@ -140,6 +151,8 @@ def share(
     other: Annotated[
         str | None, typer.Option(help="a run of the same network that holds the second task")
     ] = None,
+    folds: Annotated[str | None, typer.Option(help="take the selection made on these folds")] = None,
+    split: Annotated[str | None, typer.Option(help="take the selection made on this split")] = None,
     null: Annotated[
         str | None,
         typer.Option(help="margins: swaps that keep both margins; labels: permuted, selected again"),
@@ -162,6 +175,8 @@ def share(
         settings,
         tasks=tuple(tasks) if tasks else None,
         selection=selection,
+        folds=folds,
+        split=split,
         null=null,
         seed=seed,
     )

@@ -34,7 +34,9 @@ def selectors(
     n_random: Annotated[int, typer.Option(min=20, help="matched random sets a class")] = 199,
     select: Annotated[
         list[str] | None,
-        typer.Option("--select", metavar="KEY=VALUE", help="setting of the selections; repeatable"),
+        typer.Option(
+            "--select", metavar="KEY=VALUE", help="setting of the selections, such as folds=1-4; repeatable"
+        ),
     ] = None,
     measure: Annotated[
         str, typer.Option(help="what is printed: logit, probability or accuracy")

@@ -19,6 +19,8 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="a named study; list 
 _Preset = Annotated[str, typer.Option(help="of the selection: default, aape-2026 or lape-2024")]
 _Null = Annotated[str, typer.Option(help="margins, or labels (needs a published rule)")]
 _Model = Annotated[str | None, typer.Option(help="record first, with this network, what is not recorded yet")]
+_Folds = Annotated[str | None, typer.Option(help="folds to select on; all by default")]
+_Split = Annotated[str | None, typer.Option(help="split to select on; all by default")]
 _Labels = Annotated[str | None, typer.Option(help="label set; the primary one by default")]
 _Methods = Annotated[list[str] | None, typer.Option(help="selectors; all by default")]
 
@@ -31,6 +33,8 @@ def within_task(
     layers: Annotated[list[str] | None, typer.Option(help="recorded layers or globs")] = None,
     preset: _Preset = "default",
     null: _Null = "margins",
+    folds: _Folds = None,
+    split: _Split = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -46,7 +50,9 @@ def within_task(
     if name == "list" or run is None:
         return _list(WITHIN, json)
     opened = _opened(run, model, data, device, limit, layers)
-    found = study(name, opened, preset=preset, null=null, seed=seed, changes=_changes(settings, layers))
+    found = study(
+        name, opened, preset=preset, null=null, seed=seed, changes=_changes(settings, layers, folds, split)
+    )
     _print(opened, found, json, show)
 
 
@@ -62,6 +68,8 @@ def cross_task(
     layers: Annotated[list[str] | None, typer.Option(help="recorded layers or globs")] = None,
     preset: _Preset = "default",
     null: _Null = "margins",
+    folds: _Folds = None,
+    split: _Split = None,
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
@@ -84,7 +92,9 @@ def cross_task(
     if len(sounds) != len(runs):
         raise InputError(f"expected one --data for each of {len(runs)} runs, got {len(sounds)}")
     opened = [_opened(one, model, place, device, limit, layers) for one, place in zip(runs, sounds)]
-    found = study(name, *opened, preset=preset, null=null, seed=seed, changes=_changes(settings, layers))
+    found = study(
+        name, *opened, preset=preset, null=null, seed=seed, changes=_changes(settings, layers, folds, split)
+    )
     _print(opened[0], found, json, show)
 
 
@@ -92,6 +102,8 @@ def planted_selectivity(
     run: options.RunFolder,
     labels: _Labels = None,
     methods: _Methods = None,
+    folds: _Folds = None,
+    split: _Split = None,
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -102,7 +114,7 @@ def planted_selectivity(
     from otoscope.study.planted_selectivity import planted_selectivity as study
 
     base = {**SelectConfig().model_dump(), "n_chance": 0, "n_splits": 0}
-    config = options.configured(SelectConfig, settings, base=base)
+    config = options.configured(SelectConfig, settings, base=base, folds=folds, split=split)
     found = study(open_run(run), labels, methods=methods or (), config=config)
     if json:
         print_json(found)
@@ -114,6 +126,8 @@ def selectivity_calibration(
     run: options.RunFolder,
     labels: _Labels = None,
     methods: _Methods = None,
+    folds: _Folds = None,
+    split: _Split = None,
     n_null: Annotated[int, typer.Option(min=1, help="simulated neurons without selectivity")] = 500,
     n_selective: Annotated[int, typer.Option(min=0, help="simulated selective neurons")] = 50,
     shift: Annotated[float, typer.Option(help="of a selective neuron in its class, log odds")] = 2.0,
@@ -130,7 +144,7 @@ def selectivity_calibration(
         open_run(run),
         labels,
         methods=methods or (),
-        config=options.configured(SelectConfig, settings),
+        config=options.configured(SelectConfig, settings, folds=folds, split=split),
         n_null=n_null,
         n_selective=n_selective,
         shift=shift,
@@ -157,7 +171,9 @@ def _opened(
     return record(options.open_network(model, device), clips, options.path(run), config)
 
 
-def _changes(settings: list[str] | None, layers: list[str] | None) -> dict[str, Any]:
+def _changes(
+    settings: list[str] | None, layers: list[str] | None, folds: str | None, split: str | None
+) -> dict[str, Any]:
     """Return the settings of a selection that were named."""
     from otoscope.selectivity.config import SelectConfig
 
@@ -165,7 +181,8 @@ def _changes(settings: list[str] | None, layers: list[str] | None) -> dict[str, 
     config = options.configured(SelectConfig, settings, base=base.model_dump())
     named = {one.partition("=")[0].strip().partition(".")[0] for one in settings or []}
     found = {name: getattr(config, name) for name in named}
-    return found | ({"layers": tuple(layers)} if layers else {})
+    given = {"layers": tuple(layers) if layers else None, "folds": folds, "split": split}
+    return found | {name: value for name, value in given.items() if value is not None}
 
 
 def _list(table: dict[str, Any], json: bool) -> None:

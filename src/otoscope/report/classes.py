@@ -85,10 +85,17 @@ def _task(row: dict[str, Any], found: dict[str, pl.DataFrame]) -> TaskView:
     own = {name: table.filter(task=row["task"]) for name, table in found.items()}
     return TaskView(
         **{one: row[one] for one in _COPIED},
+        part=_part(row),
         classes=_classes(own),
         charts=_charts(row["task"], own),
         thresholds=tuple(own["thresholds"].select("threshold", "value").iter_rows()),
     )
+
+
+def _part(row: dict[str, Any]) -> str:
+    """Return in words what a selection was made on; empty for all clips, as of selections that do not say."""
+    named = [f"{kind} {row[key]}" for kind, key in (("folds", "folds"), ("split", "split")) if row.get(key)]
+    return ", ".join(named)
 
 
 def _classes(own: dict[str, pl.DataFrame]) -> tuple[ClassView, ...]:
@@ -149,7 +156,9 @@ def _lines(folder: Path) -> list[SelectionLine]:
         "task", "rule", "n_selected", "coverage", "mean_per_class", "chance_n_selected", "chance_coverage", "stability",
     )  # fmt: skip
     table = tables.read(folder / "statistics.parquet")
-    return [SelectionLine(folder.name, *row) for row in table.select(columns).iter_rows()]
+    parts = [_part(row) for row in table.iter_rows(named=True)]
+    rows = table.select(columns).iter_rows()
+    return [SelectionLine(folder.name, task, part, *row) for part, (task, *row) in zip(parts, rows)]
 
 
 def heat_map(path: Path, alpha: float = 0.05) -> HeatMap:

@@ -66,6 +66,8 @@ class TaskView:
     min_per_class, max_per_class : int
     chance_n_selected, chance_coverage, p_n_pairs, p_coverage, attainable_p : float or None
     testable : bool
+    part : str
+        Folds and splits that were selected on, in words; empty for all clips.
     classes : tuple of ClassView
     charts : tuple of Chart
         Neurons per layer, and per class.
@@ -97,6 +99,7 @@ class TaskView:
     p_coverage: float | None
     attainable_p: float | None
     testable: bool
+    part: str
     classes: tuple[ClassView, ...]
     charts: tuple[Chart, ...]
     thresholds: tuple[tuple[str, float | None], ...]
@@ -146,6 +149,7 @@ class SelectionLine:
 
     selection: str
     task: str
+    part: str
     rule: str
     n_selected: int
     coverage: float

@@ -29,6 +29,8 @@ class SelectConfig(StageConfig):
         q-value and least effect (:mod:`otoscope.selectivity.rules`), or the method's own quota or threshold.
     by : {"clip", "event"}
         What carries the labels: clips, or labelled events (of a run recorded with ``events``).
+    folds, split : str or None
+        Select on these clips of the run only, so that the others can judge what was found; None: on all.
     layers : tuple of str
         Layers or globs; all recorded ones where none is named (of events: those that have counts by event).
     unit : {"token", "clip-any", "clip-mean"}
@@ -62,6 +64,8 @@ class SelectConfig(StageConfig):
     method: str = "auroc"
     rule: Literal["fdr", "published"] = "fdr"
     by: Literal["clip", "event"] = "clip"
+    folds: str | None = None
+    split: str | None = None
     layers: tuple[str, ...] = ()
     unit: Literal["token", "clip-any", "clip-mean"] = "token"
     value: Literal["share", "activation"] = "share"
@@ -106,6 +110,8 @@ class ShareConfig(StageConfig):
         Name of the run's selection, or its beginning; None where there is only one.
     other_selection : str or None
         Of the second task; None: the same, or the only one of the other run.
+    folds, split : str or None
+        Take the selection that was made on these clips of the run; None: whichever ``selection`` names.
     tasks : tuple of str
         One task (its classes among each other) or two (one's classes against the other's); None named: the first.
     null : {"margins", "labels"}
@@ -120,6 +126,8 @@ class ShareConfig(StageConfig):
 
     selection: str | None = None
     other_selection: str | None = None
+    folds: str | None = None
+    split: str | None = None
     tasks: tuple[str, ...] = Field((), max_length=2)
     null: Literal["margins", "labels"] = "margins"
     contrasts: dict[str, tuple[tuple[str, str], ...]] = Field(default_factory=dict)

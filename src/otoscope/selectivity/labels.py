@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from otoscope.data.select import chosen_rows
 from otoscope.errors import EmptyDataError, InputError, UnknownNameError
 from otoscope.store import event_counts
 from otoscope.store.run import Run
@@ -77,6 +78,8 @@ def label(
     group: str = "group",
     strata: str | None = None,
     by: By = "clip",
+    folds: str | None = None,
+    split: str | None = None,
 ) -> Labelling:
     """Return the task's labelling of the run's usable clips, or of the events in them.
 
@@ -95,6 +98,8 @@ def label(
         Column within which groups change places.
     by : {"clip", "event"}
         What carries the labels. Groups and strata of an event are those of its clip, or a column of its own.
+    folds, split : str or None
+        Only clips of these folds and splits (``1-4``; ``train,valid``), or the events in them; None: all.
 
     Raises
     ------
@@ -103,11 +108,13 @@ def label(
     UnknownNameError
         If a label set or column does not exist.
     InputError
-        If clips carry several labels and ``multi`` refuses, or the task has fewer than two classes.
+        If clips carry several labels and ``multi`` refuses, the task has fewer than two classes, or clips of one only,
+        or the clips have no such fold or split.
     EmptyDataError
-        If no clip is labelled.
+        If no clip is labelled, or none is in these folds and splits.
     """
     table, sets = _clips(run) if by == "clip" else _events(run)
+    table = _part(run, table, folds, split)
     parts = [_members(sets, table, one, multi, maps or {}) for one in task.split(JOINT)]
     classes, weights = parts[0] if len(parts) == 1 else _combined(task, parts)
     kept = np.flatnonzero(weights.sum(axis=1) > 0)
@@ -115,6 +122,12 @@ def label(
         raise EmptyDataError(f"no {by} of {run.root} carries a label of {task!r}")
     if len(classes) < 2:
         raise InputError(f"{task!r} has one class, {classes[0]!r}: nothing can be selective for it")
+    there = np.flatnonzero(weights.any(axis=0))
+    if len(there) < 2:
+        raise InputError(
+            f"all {len(kept)} {by}s of {run.root} that carry a label of {task!r} are of its class "
+            f"{classes[there[0]]!r}: nothing can be selective for it without {by}s of another"
+        )
     return Labelling(
         task,
         classes,
@@ -151,6 +164,15 @@ def _events(run: Run) -> tuple[pl.DataFrame, Sets]:
     shared = [one for one in events.columns if one != "row"]
     joined = events.join(clips.drop(shared, strict=False), on="row", how="inner", maintain_order="left")
     return joined, {**sets, **classes}
+
+
+def _part(run: Run, table: pl.DataFrame, folds: str | None, split: str | None) -> pl.DataFrame:
+    """Return the rows of some folds and splits of the clips."""
+    for name, asked in (("fold", folds), ("split", split)):
+        if asked is not None and name not in table.columns:
+            raise InputError(f"{run.root} has no {name}s, so {name} {asked} cannot be chosen")
+    rows = chosen_rows(table, folds=folds, split=split, limit=None, seed=None, spec=str(run.root))
+    return table if rows is None else table[rows]
 
 
 def _members(sets: Sets, table: pl.DataFrame, name: str, multi: Multi, maps: Maps) -> Members:

@@ -23,7 +23,7 @@ from otoscope.selectivity.config import SelectConfig, ShareConfig
 from otoscope.selectivity.measure import again
 from otoscope.selectivity.selector import Bools
 from otoscope.selectivity.sharing import Sharing, clustering_order, curveball, jaccard, sharing
-from otoscope.selectivity.stage import config_of, labelling, load, measured
+from otoscope.selectivity.stage import config_of, labelling, load, made_on, measured
 from otoscope.store import run as runs
 from otoscope.store import tables
 from otoscope.store.atomic import write_text
@@ -210,7 +210,7 @@ def _null(first: Side, second: Side | None, config: ShareConfig) -> Iterable[Boo
 
 
 def _sides(here: Run, there: Run, config: ShareConfig) -> tuple[Side, Side | None]:
-    first = _side(here, config.selection, config.tasks[0] if config.tasks else None)
+    first = _side(here, _selection(here, config), config.tasks[0] if config.tasks else None)
     if here.root == there.root and len(config.tasks) < 2 and config.other_selection is None:
         return first, None
     same = here.root == there.root and config.other_selection is None
@@ -223,6 +223,12 @@ def _sides(here: Run, there: Run, config: ShareConfig) -> tuple[Side, Side | Non
             "there. Record both with one model and select from the same layers"
         )
     return first, second
+
+
+def _selection(run: Run, config: ShareConfig) -> str | None:
+    if config.folds is None and config.split is None:
+        return config.selection
+    return made_on(run, config.folds, config.split, config.selection or "")
 
 
 def _side(run: Run, selection: str | None, task: str | None) -> Side:

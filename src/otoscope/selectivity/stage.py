@@ -13,7 +13,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from otoscope.errors import EmptyDataError, StageError, UnknownNameError
 from otoscope.selectivity import tables as made
@@ -26,7 +28,7 @@ from otoscope.store import run as runs
 from otoscope.store.atomic import write_text
 from otoscope.store.run import Run, open_run
 
-STAGE, KIND, VERSION = "select", "selectivity", 2
+STAGE, KIND, VERSION = "select", "selectivity", 3
 
 
 def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | None = None) -> str:
@@ -95,7 +97,42 @@ def load(run: Run, name: str | None = None) -> tuple[str, dict[str, pl.DataFrame
     fits = [one for one in known if one == asked] or [one for one in known if one.startswith(asked)]
     if len(fits) != 1:
         raise UnknownNameError.of("selection", asked or "(none named)", known)
-    return fits[0], {one: tables.read(run.root / KIND / fits[0] / f"{one}.parquet") for one in made.NAMES}
+    folder = run.root / KIND / fits[0]
+    there = [one for one in made.NAMES if one not in made.ADDED or (folder / f"{one}.parquet").is_file()]
+    return fits[0], {one: tables.read(folder / f"{one}.parquet") for one in there}
+
+
+def made_on(run: Run, folds: str | None, split: str | None, name: str = "") -> str:
+    """Return the selection that was made on these folds and splits; of several the one asked for last.
+
+    Parameters
+    ----------
+    run : Run
+    folds, split : str or None
+        As they were given to :func:`select`.
+    name : str
+        Beginning of its name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none, or there are several and none of them was asked for last.
+    """
+    known = {one.name for one in (run.root / KIND).glob("*") if runs.read_stage(run, f"{STAGE}-{one.name}")}
+    parts = {one: (own.folds, own.split) for one in sorted(known) for own in [config_of(run, one)]}
+    fits = [one for one, part in parts.items() if part == (folds, split) and one.startswith(name)]
+    last = (runs.read_stage(run, STAGE) or {}).get("config", {}).get("name")
+    if len(fits) == 1 or last in fits:
+        return str(last) if last in fits else fits[0]
+    wanted = f"{name or 'any'} on {_said(folds, split)}"
+    raise UnknownNameError.of(
+        "selection", wanted, [f"{one} on {_said(*part)}" for one, part in parts.items()]
+    )
+
+
+def _said(folds: str | None, split: str | None) -> str:
+    parts = [f"{kind} {asked}" for kind, asked in (("folds", folds), ("split", split)) if asked is not None]
+    return ", ".join(parts) or "all clips"
 
 
 def config_of(run: Run, name: str) -> SelectConfig:
@@ -118,6 +155,8 @@ def labelling(run: Run, task: str, config: SelectConfig) -> Labelling:
         group=config.group,
         strata=config.strata,
         by=config.by,
+        folds=config.folds,
+        split=config.split,
     )
     if config.by == "clip":
         return found
@@ -155,5 +194,13 @@ def _tables(run: Run, config: SelectConfig) -> dict[str, pl.DataFrame]:
     for name in config.labels or tasks(run, config.by):
         found = measured(run, labelling(run, name, config), config)
         chance, halved = list(again(found, config, config.n_chance)), stability(found, config)
-        parts.append(made.of_task(found, config, chance, halved, first, declared, counted(run)))
+        own = made.of_task(found, config, chance, halved, first, declared, counted(run))
+        parts.append({**own, "clips": made.clips(name, _heard(run, found.task.rows, config))})
     return {one: pl.concat([part[one] for part in parts], how="vertical") for one in made.NAMES}
+
+
+def _heard(run: Run, rows: NDArray[np.int64], config: SelectConfig) -> pl.DataFrame:
+    """Return the clips of a task, or those that its events lie in."""
+    if config.by == "event":
+        rows = np.unique(event_counts.table(run)["row"].to_numpy()[rows])
+    return run.clips().filter(pl.col("row").is_in(rows))

@@ -2,8 +2,8 @@
 
 ``neurons`` a row a neuron; ``triples`` a row an assignment (also neuron sets for ablation: ``class``, ``neuron``,
 ``score``); ``statistics`` a row a task, beside chance; ``layers`` and ``classes`` a row of each; ``thresholds`` every
-number that decided; ``chance`` a row a selection with permuted labels; ``stability`` a row a halving. Those of
-:data:`AS_CSV` are written as CSV, too.
+number that decided; ``chance`` a row a selection with permuted labels; ``stability`` a row a halving; ``clips`` a row a
+clip that was selected on, so that others can judge. Those of :data:`AS_CSV` are written as CSV, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,19 @@ from otoscope.selectivity.measure import Measured
 from otoscope.selectivity.selector import Choice
 from otoscope.selectivity.statistics import beside_chance, overlap, per_layer, task_statistics
 
-NAMES = ("neurons", "triples", "statistics", "layers", "classes", "thresholds", "chance", "stability")
+NAMES = (
+    "neurons",
+    "triples",
+    "statistics",
+    "layers",
+    "classes",
+    "thresholds",
+    "chance",
+    "stability",
+    "clips",
+)
+ADDED = ("clips",)
+"""Tables that selections of earlier versions lack."""
 AS_CSV = ("statistics", "layers", "classes", "thresholds", "triples")
 
 _STATISTICS = ("n_selected", "n_with_class", "n_pairs", "coverage", "mean_per_class", "median_per_class")
@@ -178,6 +190,8 @@ def statistics(
         "rule": config.rule,
         "unit": config.unit,
         "by": config.by,
+        "folds": config.folds,
+        "split": config.split,
         "counted": counted,
         "n_clips": len(found.task.rows),
         "n_groups": len(np.unique(found.task.groups)),
@@ -192,7 +206,12 @@ def statistics(
         **beside_chance(own, chance),
         "stability": float(np.nanmean(stable)) if np.isfinite(stable).any() else float("nan"),
     }
-    return pl.DataFrame([row])
+    return pl.DataFrame([row], schema_overrides={"folds": pl.String, "split": pl.String})
+
+
+def clips(task: str, table: pl.DataFrame) -> pl.DataFrame:
+    """Return a row a clip that a task was selected on, of those rows of the run's table of clips."""
+    return table.select(pl.lit(task).alias("task"), "row", "id", "group")
 
 
 def notes(tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:

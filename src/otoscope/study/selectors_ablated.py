@@ -3,7 +3,8 @@
 For each selector the class-selective neurons of a run are selected (with its options or its own), the best
 ``max_neurons`` of each class are ablated, so that sets are equally large, and the matrix of classes ablated x classes
 tested is judged (:mod:`otoscope.ablate.matrix`) beside random sets matched on layer, firing rate and importance.
-Selection and judgement should not share clips: select on a run of the training clips (``selected_in``).
+Selection and judgement should not share clips: select on some folds (``selection={"folds": "1-4"}``) and judge on the
+others, or select in a run of other clips (``selected_in``).
 """
 
 from __future__ import annotations
@@ -49,10 +50,16 @@ def selectors_ablated(
         Rows of :data:`otoscope.selectivity.SELECTORS`.
     clips : Clips, optional
         Only where the run's sounds have moved.
+
+    Raises
+    ------
+    OtoscopeError
+        If no selector can be judged; the last one's reason.
     """
     network, chosen = model_of(model), AblateConfig.of(config)
     home = run if chosen.selected_in is None else open_run(chosen.selected_in)
     rows: list[dict[str, Any]] = []
+    last: OtoscopeError | None = None
     for name in selectors:
         options = SelectConfig.model_validate({**(selection or {}), "method": name})
         try:
@@ -60,10 +67,13 @@ def selectors_ablated(
             made = ablate(run, network, clips, chosen.model_copy(update={"strategy": f"selection:{found}"}))
         except OtoscopeError as error:  # a selector that selects nothing here is a result, not the end
             rows.append({"selector": name, "reason": str(error)})
+            last = error
             continue
         table = tables_of(run, made)
         n = table["sets"].group_by("concept").len()["len"].mean()
         matrix = table.get("matrix", pl.DataFrame()).to_dicts()
         about = {"selector": name, "ablation": made, "mean_neurons": n}
         rows += [about | row for row in matrix] or [about | {"reason": "fewer than two classes have neurons"}]
+    if last is not None and all("reason" in row and "ablation" not in row for row in rows):
+        raise last  # none could be judged: what was asked for is at fault
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -207,7 +207,19 @@ def _layers(run: Run, layer: str | None, config: CompareConfig) -> tuple[LayerRe
 
 
 def selecting(config: CompareConfig) -> SelectConfig:
-    """Return how neurons are selected in every run."""
+    """Return how neurons are selected in every run.
+
+    Raises
+    ------
+    InputError
+        If the selection names clips: a comparison selects on the clips that it is about.
+    """
+    named = any(config.selection.get(one) for one in ("folds", "split", "labels"))
+    if named or config.selection.get("by", "clip") != "clip":
+        raise InputError(
+            "a comparison selects on the clips that it compares: name them by folds or split, and the task by "
+            f"label_set, not in the selection {config.selection}"
+        )
     base = {"n_permutations": 200, "group": config.group}
     return SelectConfig.model_validate({**base, **config.selection, "seed": config.seed})
 
