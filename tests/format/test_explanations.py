@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def test_manifest_and_scores_stand_on_the_page(made: store.Kept) -> None:
     assert all(set(one) == sound for one in made.scores["sounds"].values())
 
 
+def test_the_stage_and_a_run_of_nothing_but_explanations_stand_on_the_page(made: store.Kept) -> None:
+    root = made.folder.parents[2]
+    marker, run = (manifest.read(root / one) for one in ("stages/explain.json", "run.json"))
+    inside = {name: marker[name] for name in ("inputs", "notes")}
+    assert set(keys(inside, ())) == set(table_names(PAGES / "run.md", "explain"))
+    assert set(marker["config"]) == set(ExplainConfig.model_fields)
+    assert run["layers"] == [] and not {"record", "seed"} & set(run)
+    assert marker["outputs"] == [made.folder.relative_to(root).as_posix()]
+
+
 def test_scores_of_a_set_stand_on_the_page(model, tmp_path: Path) -> None:
     how = {
         "methods": ("amt",),
@@ -68,7 +79,11 @@ def test_scores_of_a_set_stand_on_the_page(model, tmp_path: Path) -> None:
         table = found.table(name)
         assert table is not None
         same(table, typed(PAGE, f"{name}.parquet"))
-    assert found.methods.columns == list(typed(PAGE, "methods.parquet"))
+    methods = found.table("methods")
+    assert methods is not None and methods.columns == list(typed(PAGE, "methods.parquet"))
+    assert found.methods.columns == ["method", "seconds_per_clip", *methods.columns[1:]]
+    log = json.loads((found.folder / "log.jsonl").read_text())
+    assert set(log) == set(table_names(PAGES / PAGE, "log.jsonl of a set"))
     documented = typed(PAGE, "scores.parquet")
     assert set(found.scores.columns) <= set(documented)
     known = {"localisation_auroc", "energy_in_events", "pointing_game"}

@@ -59,10 +59,10 @@ def object_store() -> Iterator[None]:
         raise SystemExit(f"only {count[0]} requests were made")
 
 
-def kill_workers(seed: int, stop: threading.Event) -> None:
-    """Kill one of this machine's Ray workers that record, three times, whenever chance says."""
+def kill_workers(seed: int, stop: threading.Event, times: int = 3) -> None:
+    """Kill one of this machine's Ray workers that compute, so many times, whenever chance says."""
     chance, killed = random.Random(seed), 0
-    while killed < 3 and not stop.wait(chance.uniform(0.3, 1.5)):
+    while killed < times and not stop.wait(chance.uniform(0.3, 1.5)):
         workers = []
         for one in Path("/proc").glob("[0-9]*/cmdline"):
             try:

@@ -59,12 +59,17 @@ def score_explanations(
     limit: options.Limit = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
+    engine: options.EngineName = "local",
+    address: options.Address = None,
+    workers: options.Workers = None,
+    cpus_per_worker: options.CpusPerWorker = None,
+    gpus_per_worker: options.GpusPerWorker = None,
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Measure explanations of a set of clips beside every control: one table a method, with intervals."""
+    """Measure explanations of a set of clips beside every control. A killed scoring continues with the same command."""
     from otoscope.data.select import chosen_rows
     from otoscope.errors import UnknownNameError
     from otoscope.explain.methods import methods
@@ -88,22 +93,26 @@ def score_explanations(
     rows = None if chosen is None else [int(one) for one in chosen]
     network = options.open_network(model, device)
     folders = [options.path(one) for one in explainer or []]
+    computing = options.engine_of(engine, address, workers, cpus_per_worker, gpus_per_worker)
     if dry_run:
-        found = methods(config.methods, folders, config.options, network)
+        asked = methods(config.methods, folders, config.options, network)
         n_clips = len(clips) if rows is None else len(rows)
         per_case = 2 * (1 + len(config.controls)) * len(config.removals)
         print_json(
             {
                 "out": out,
                 "clips": n_clips,
-                "methods": [one.identity for one in found],
+                "methods": [one.identity for one in asked],
                 "controls": config.controls,
                 "passes_per_case": per_case + (18 * 7 if config.curves else 0),
                 "config": config.model_dump(mode="json"),
             }
         )
         return
-    _show(run_stage(network, clips, options.path(out), config, rows=rows, explainers=folders, to=to), json)
+    found = run_stage(
+        network, clips, options.path(out), config, rows=rows, explainers=folders, to=to, engine=computing
+    )
+    _show(found, json)
 
 
 def _show(found: Scores, as_json: bool) -> None:

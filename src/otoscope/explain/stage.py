@@ -38,6 +38,7 @@ from otoscope.record.hooks import lent
 from otoscope.record.probe import device_of
 from otoscope.store import explanations as kept
 from otoscope.store import run as runs
+from otoscope.store.place import place
 from otoscope.store.run import Run
 
 STAGE, VERSION = "explain", 1
@@ -144,7 +145,8 @@ def explain(
         If the disk refuses; finished explanations are kept.
     """
     planned = plan(model, clips, out, config, which=which, explainers=explainers)
-    run = planned.run or runs.create(Path(out), _identity(planned, clips, Path(out)))
+    where = place(out)
+    run = planned.run or runs.create(where, _identity(planned, clips, where))
     started = time.perf_counter()
     found: list[kept.Kept] = []
     made, failures, without = 0, [], []
@@ -178,7 +180,7 @@ def plan(
     how = settled(ExplainConfig.of(config), model)
     collection = None if clips is None else clips_of(clips)
     weights = hash_weights(model)
-    run = _standing(Path(out), weights)
+    run = _standing(place(out), weights)
     collection = _collection(run, collection)
     found = methods(how.methods, explainers, how.options, model)
     return Plan(model, tuple(asked(which, collection)), tuple(found), how, weights, run)

@@ -31,7 +31,7 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: str, rows_per_chunk:
     fill = float("nan") if np.dtype(dtype).kind == "f" else 0
     try:
         zarr.create_array(
-            store=_store(path),
+            store=store_of(path),
             shape=shape,
             dtype=dtype,
             chunks=chunks,
@@ -55,12 +55,12 @@ def open_array(path: Path) -> Any:
     if not (path / "zarr.json").is_file():
         raise StageError(f"there is no array {path}: it was not recorded (see --store and --counts)")
     try:
-        return zarr.open_array(_store(path), mode="r+")
+        return zarr.open_array(store_of(path), mode="r+")
     except (ValueError, KeyError) as error:
         raise FormatError(f"{path} cannot be read as a Zarr array: {error}") from error
 
 
-def _store(path: Path) -> Any:
+def store_of(path: Path) -> Any:
     """Return what Zarr takes for a place."""
     if not is_remote(path):
         return str(path)

@@ -12,7 +12,8 @@ Layout (format 1; the page docs/format/explanations.md names every key)::
 
 ``<clip>`` is ``<row>-<slug>`` for a clip of the run's collection and ``sound-<hash8>-<slug>`` for any other file;
 ``hash8`` is of the clip's content, the network, the method with its options, the target and how it was made. A folder
-is filled under a hidden name and renamed, so one that can be seen is finished.
+is filled under a hidden name and renamed; in an object store, which renames nothing, ``explanation.json`` is put last.
+So one with that file in it is finished.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +35,8 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from otoscope.errors import FormatError, StageError, StoreError
-from otoscope.store import manifest
+from otoscope.store import arrays, manifest
+from otoscope.store.place import is_remote, remove_tree, upload
 
 FORMAT_VERSION = 1
 FOLDER = "explanations"
@@ -94,7 +97,7 @@ class Kept:
         if not (path / "zarr.json").is_file():
             raise StageError(f"there is no {path}: a part of this explanation was removed")
         try:
-            return np.asarray(zarr.open_array(str(path), mode="r")[:], dtype=np.float32)
+            return np.asarray(zarr.open_array(arrays.store_of(path), mode="r")[:], dtype=np.float32)
         except (ValueError, KeyError) as error:
             raise FormatError(f"{path} cannot be read as a Zarr array: {error}") from error
 
@@ -147,14 +150,14 @@ def write(root: Path, clip: str, name: str, files: Mapping[str, bytes], mask: ND
         If the disk refuses; nothing half-written can be seen.
     """
     folder = place(root, clip, name)
+    if is_remote(folder):
+        _put(folder, files, mask)
+        return Kept(folder)
     part, old = (folder.with_name(f".{name}.{ending}") for ending in ("part", "old"))
     try:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
-        for inside, data in files.items():
-            (part / inside).parent.mkdir(parents=True, exist_ok=True)
-            (part / inside).write_bytes(data)
-        _write_mask(part / MASK, mask)
+        _fill(part, files, mask)
         if folder.is_dir():
             os.replace(folder, old)
         os.replace(part, folder)
@@ -166,6 +169,29 @@ def write(root: Path, clip: str, name: str, files: Mapping[str, bytes], mask: ND
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return Kept(folder)
+
+
+def _fill(folder: Path, files: Mapping[str, bytes], mask: NDArray[Any]) -> None:
+    """Write everything into a folder that nobody sees."""
+    for inside, data in files.items():
+        (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+        (folder / inside).write_bytes(data)
+    _write_mask(folder / MASK, mask)
+
+
+def _put(folder: Path, files: Mapping[str, bytes], mask: NDArray[Any]) -> None:
+    """Write an explanation into an object store: what stood there goes, its marker first; the new marker comes last."""
+    try:
+        (folder / MANIFEST).unlink(missing_ok=True)
+        if folder.is_dir():
+            remove_tree(folder)
+        with tempfile.TemporaryDirectory() as made:
+            _fill(Path(made), files, mask)
+            inside = sorted(one.relative_to(made) for one in Path(made).rglob("*") if one.is_file())
+            for one in sorted(inside, key=lambda one: one == Path(MANIFEST)):
+                upload(Path(made) / one, folder / one.as_posix())
+    except OSError as error:
+        raise StoreError(f"cannot write {folder}: {error}. It counts as not made.") from error
 
 
 def _write_mask(path: Path, mask: NDArray[Any]) -> None:
