@@ -39,7 +39,7 @@ def test_record_tells_neurons_bytes_and_seconds(tmp_path: Path, capsys: pytest.C
     plan = planned(arguments, capsys)
     assert not out.exists()
     assert plan["clips"] == 6 and plan["layers"] == {"logits": plan["neurons"]} and plan["state"] == "new"
-    assert plan["cost"]["disk_bytes_before_compression"] == 6 * plan["neurons"] * 8
+    assert plan["cost"]["disk_bytes_before_compression"] == 6 * 4 * (2 * plan["neurons"] + 1)
     assert plan["cost"]["estimate_s"] > 0
     assert run([*arguments, "--quiet"]) == 0
     again = planned(arguments, capsys)

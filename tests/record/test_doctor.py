@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from otoscope.data import open_data
 from otoscope.models import cnn
 from otoscope.models.audio_model import AudioModel
 from otoscope.record.config import RecordConfig
-from otoscope.record.doctor import examine
+from otoscope.record.doctor import disk_bytes, examine
 from otoscope.record.layers import resolve
 from otoscope.record.probe import probe
 from otoscope.record.stimuli import place_layers
@@ -82,5 +83,18 @@ def test_cost_is_estimated_from_real_clips(network: AudioModel) -> None:
     cost = {check.name: check for check in examine(network, open_data("sounds:8"))}["cost"].figures
     assert cost["estimate_s"] > 0 and cost["peak_memory_bytes"] > 1e7
     n_neurons = 8 + 16 + 32 + 64 + 2
-    assert cost["disk_bytes_before_compression"] == 8 * n_neurons * 4 * 2
+    assert cost["disk_bytes_before_compression"] == 8 * 4 * (2 * n_neurons + 5), (
+        "activations and counts of neurons, positions of 5 layers"
+    )
     assert np.isfinite(cost["forward_s_per_clip"])
+
+
+def test_counts_by_event_are_part_of_the_size(network: AudioModel) -> None:
+    layers, _ = probe(network, resolve(network, ("blocks.0", "logits")))
+    events = pl.DataFrame({"row": [0, 1, 1], "onset_s": 0.0, "offset_s": 0.5, "label": "a"})
+    clips = replace(open_data("sounds:6"), events=events)
+    alone = disk_bytes(clips, layers, RecordConfig(counts="none"))
+    assert alone == 6 * (8 + 2) * 4
+    with_events = disk_bytes(clips, layers, RecordConfig(counts="none", events="all"))
+    assert with_events - alone == 3 * 4 * (8 + 2), "3 events, 8 neurons that have time, positions in 2 layers"
+    assert disk_bytes(clips, layers, RecordConfig(store="topk", counts="none")) == 0

@@ -108,8 +108,13 @@ def test_where_the_network_and_the_sounds_lie_is_no_part_of_what_a_run_is(tmp_pa
     before = (tmp_path / "r" / "run.json").read_bytes()
     model = {"spec": "new/model", "path": "../new", "weights_hash": "aa", "sample_rate": 8000}
     data = {"spec": "folder:new?levels=label", "hash": "bb", "source": None}
-    run.create(tmp_path / "r", {**MOVABLE, "model": model, "data": data})
+    in_memory = {**model, "spec": ""}
+    run.create(tmp_path / "r", {**MOVABLE, "model": in_memory, "data": data})
     assert (tmp_path / "r" / "run.json").read_bytes() == before
+    again = run.create(tmp_path / "r", {**MOVABLE, "model": model, "data": {**data, "source": {"kind": "x"}}})
+    assert again.manifest["model"] == model and again.manifest["data"]["source"] == {"kind": "x"}
+    assert again.manifest["data"]["spec"] == "folder:new?levels=label"
+    assert again.manifest == run.open_run(tmp_path / "r").manifest
     for part, other in (
         ("model", {**model, "weights_hash": "ab"}),
         ("model", {**model, "sample_rate": 16000}),

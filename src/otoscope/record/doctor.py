@@ -24,6 +24,7 @@ from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.models.weights import hash_weights
 from otoscope.record.config import RecordConfig
+from otoscope.record.events import has_time
 from otoscope.record.forward import Listener
 from otoscope.record.hooks import lent
 from otoscope.record.layers import resolve
@@ -33,6 +34,7 @@ from otoscope.record.stimuli import Placed, place_layers
 
 CLIPS_TRIED = 32
 FAILURES_SHOWN = 3
+_COUNT = 4  # bytes of an uint32
 
 
 @dataclass(frozen=True)
@@ -251,13 +253,7 @@ def _check_cost(
     n_forward = len({int(row) for batch in full[:3] for row in batch.rows})
     n_decoded = len({int(row) for batch in full for row in batch.rows})
     per_clip = max(forward_s / n_forward, decode_s / n_decoded)
-    n_neurons = sum(one.n_neurons for one in layers)
-    disk = (
-        len(clips)
-        * n_neurons
-        * (2 if config.dtype == "float16" else 4)
-        * (2 if config.counts == "clip" else 1)
-    )
+    disk = disk_bytes(clips, layers, config)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     figures = {
         "forward_s_per_clip": forward_s / n_forward,
@@ -272,3 +268,16 @@ def _check_cost(
         f"{peak / 1e6:.0f} MB of memory so far"
     )
     return Check("cost", "ok", detail, figures)
+
+
+def disk_bytes(clips: Clips, layers: tuple[ProbedLayer, ...], config: RecordConfig) -> int:
+    """Return the size of a recording's arrays before compression: activations, counts by clip and by event."""
+    n_neurons, total = sum(one.n_neurons for one in layers), 0
+    if config.store == "pooled":
+        total += len(clips) * n_neurons * (2 if config.dtype == "float16" else 4)
+    if config.counts == "clip":
+        total += len(clips) * (n_neurons + len(layers)) * _COUNT
+    if config.events != "none" and clips.events is not None:
+        timed = sum(one.n_neurons for one in layers if has_time(one.geometry))
+        total += clips.events.height * (timed + len(layers)) * _COUNT
+    return total

@@ -34,6 +34,7 @@ from otoscope.record.stage import STAGE, VERSION, inputs_of, outputs_of
 from otoscope.record.summary import N_BINS, LayerSummary, Ranked, Summary, merge_ranked
 from otoscope.store import arrays, event_counts
 from otoscope.store import run as runs_
+from otoscope.store.place import place
 from otoscope.store.run import POSITIONS, LayerRecord, Run, file_name
 from otoscope.work import blocks
 
@@ -64,10 +65,11 @@ def merge(runs: Sequence[Run | Path | str], out: Path | str) -> Run:
     alike.refuse_unlike(opened)
     alike.refuse_same_clips(opened)
     found = joined.join(opened)
-    identity = joined.identity(found, Path(out))
+    where = place(out)
+    identity = joined.identity(found, where)
     config = RecordConfig.model_validate(identity["record"])
     identity |= events.of_table(found.events, config.events, identity.get("events"))
-    run = runs_.create(Path(out), identity)
+    run = runs_.create(where, identity)
     inputs = inputs_of(identity)
     if not runs_.is_done(run, STAGE, VERSION, config.identity(), inputs):
         _copy_arrays(found, run, config)

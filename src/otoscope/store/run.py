@@ -228,6 +228,8 @@ def file_name(layer: str) -> str:
 def create(root: Path, identity: Mapping[str, Any]) -> Run:
     """Return the run at ``root`` with this identity, made if it is not there.
 
+    Where the network or the sounds have moved since, ``run.json`` names their new places from now on.
+
     Raises
     ------
     InputError
@@ -240,7 +242,7 @@ def create(root: Path, identity: Mapping[str, Any]) -> Run:
     """
     there = find(root, identity)
     if there is not None:
-        return there
+        return _moved(there, _content(identity))
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -275,6 +277,20 @@ def _same_identity(run: Run, content: dict[str, Any]) -> None:
         f"{run.root} already holds another run: it differs in {', '.join(changed)}. "
         "Give another --out, or remove the folder."
     )
+
+
+def _moved(run: Run, content: dict[str, Any]) -> Run:
+    """Return the run with the places that are known now; what is an object in memory has none."""
+    changed = dict(run.manifest)
+    for part, (_, places) in PLACES.items():
+        here, now = run.manifest.get(part), content.get(part)
+        if isinstance(here, dict) and isinstance(now, dict) and all(now.get(one, True) for one in places):
+            kept = {key: value for key, value in here.items() if key not in places}
+            changed[part] = {**kept, **{key: now[key] for key in places if key in now}}
+    if changed == run.manifest:
+        return run
+    manifest.write(run.root / "run.json", changed)
+    return Run(run.root)
 
 
 def _what(identity: Mapping[str, Any]) -> dict[str, Any]:

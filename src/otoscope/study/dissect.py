@@ -16,6 +16,7 @@ from otoscope.models.audio_model import AudioModel
 from otoscope.record.config import RecordConfig
 from otoscope.record.stage import record
 from otoscope.report.stage import ReportConfig, report
+from otoscope.store.place import place
 from otoscope.store.run import Run
 from otoscope.study.ready import ready
 
@@ -55,7 +56,7 @@ def dissect(
     model, clips = model_of(model), clips_of(clips)
     recording, reporting = RecordConfig.of(recording), ReportConfig.of(reporting)
     describing = DescribeConfig.of(describing)
-    ready(clips, captioner, describing, Path(out))
+    ready(clips, captioner, describing, place(out))
     run = record(model, clips, out, recording)
     name = caption(run, clips, CaptionConfig(captioner=captioner))
     if captioner != "acoustic":
