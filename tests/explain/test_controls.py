@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from otoscope.errors import UnknownNameError
 from otoscope.explain import CONTROLS
-from otoscope.explain.controls import Case, control, dealt, passed_energy, roughness, surrogate
+from otoscope.explain.controls import Blur, Case, control, dealt, passed_energy, roughness, surrogate
 
 RNG = np.random.default_rng(4)
 LOUD = np.exp(gaussian_filter(RNG.standard_normal((120, 90)), 3) * 8).astype(np.float32)
@@ -103,3 +103,21 @@ def test_pieces() -> None:
     assert sizes[0] / sizes[0].sum() == pytest.approx(sizes[1] / sizes[1].sum(), abs=1e-4)
     with pytest.raises(UnknownNameError, match=r"unknown control 'random'\. Did you mean"):
         control("random", CASE, 0)
+
+
+@pytest.mark.parametrize("width", [0.0, 2.0, 8.0, 32.0])
+def test_blurs_are_gaussian_with_mirrored_edges(width) -> None:
+    plain = gaussian_filter(LOUD.astype(np.float64), width) if width else LOUD.astype(np.float64)
+    assert Blur(LOUD).by(width) == pytest.approx((plain - plain.mean()) / plain.std(), abs=1e-9)
+    assert not Blur(np.full((40, 30), 0.3)).by(width).any()  # rounding of a constant is no field
+
+
+def test_equal_bins_are_dealt_to_in_their_own_order() -> None:
+    field = np.zeros((30, 40))
+    field[3] = 1.0
+    values = np.arange(1200.0).reshape(30, 40)
+    found = dealt(values, field).ravel()
+    assert np.array_equal(found[120:160], np.arange(1160.0, 1200)) and np.array_equal(
+        found[:120], np.arange(120.0)
+    )
+    assert np.array_equal(dealt(values, field), dealt(values, field.astype(np.float32)))

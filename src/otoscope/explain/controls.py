@@ -22,10 +22,12 @@ data, Physica D 58.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 
 from otoscope.explain import CONTROLS
@@ -34,6 +36,7 @@ from otoscope.registry import lookup
 Mask = NDArray[np.floating[Any]]
 _TILTS = 12
 _STEPS = 4096
+_NARROW, _FLAT = 4.0, 1e-12
 _WIDTHS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
@@ -89,8 +92,7 @@ def random_energy(case: Case, rng: np.random.Generator) -> Mask:
 
 def random_smooth(case: Case, rng: np.random.Generator) -> Mask:
     """Return the mask's values dealt by rank to a random field with its spectrum of variations."""
-    field = surrogate(case.mask, rng)
-    return dealt(case.mask, smoothed(field, fitting_width(case.mask, field)))
+    return fitting(case.mask, Blur(surrogate(case.mask, rng)))[1]
 
 
 def random_matched(case: Case, rng: np.random.Generator) -> Mask:
@@ -100,16 +102,13 @@ def random_matched(case: Case, rng: np.random.Generator) -> Mask:
     passed energy. Loud bins may lie too scattered for a mask as smooth: of four widths, the one counts whose roughness
     is nearest among those that reach the energy within 5 %.
     """
-    field = surrogate(case.mask, rng)
-    loud = np.log(np.square(case.magnitude, dtype=np.float64) + 1e-12)
-    wanted, rough, width = (
-        passed_energy(case.mask, case.magnitude),
-        roughness(case.mask),
-        fitting_width(case.mask, field),
-    )
+    field = Blur(surrogate(case.mask, rng))
+    loud = Blur(np.log(np.square(case.magnitude, dtype=np.float64) + 1e-12))
+    wanted, rough = passed_energy(case.mask, case.magnitude), roughness(case.mask)
+    width = fitting(case.mask, field)[0]
     best: tuple[float, Mask] = (np.inf, case.mask)
     for one in sorted({0.0, 2.0, width / 2, width}):
-        mask = _tilted(case, smoothed(field, one), smoothed(loud, one), wanted)
+        mask = _tilted(case, field.by(one), loud.by(one), wanted)
         error = abs(passed_energy(mask, case.magnitude) - wanted) / max(wanted, 1e-12)
         badness = abs(roughness(mask) - rough) / max(rough, 1e-12) + 100 * max(0.0, error - 0.05)
         best = min(best, (badness, mask), key=lambda pair: pair[0])
@@ -164,43 +163,92 @@ def surrogate(mask: Mask, rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(field / spread if spread > 1e-9 else rng.standard_normal(exact.shape))
 
 
-def smoothed(field: Mask, width: float) -> NDArray[np.float64]:
-    """Return a field blurred by a Gaussian of so many bins, brought back to mean 0 and deviation 1."""
-    blurred = (
-        gaussian_filter(np.asarray(field, np.float64), width) if width else np.asarray(field, np.float64)
-    )
-    return np.asarray((blurred - blurred.mean()) / max(float(blurred.std()), 1e-12))
+class Blur:
+    """A field blurred by Gaussians of any width, each brought back to mean 0 and deviation 1.
+
+    Narrow ones (4 bins or less) are sums over neighbours, wide ones products with the field's cosine transform: a field
+    that is mirrored at its edges, as here, has that of the kernel for a factor. Both end at four deviations.
+
+    Parameters
+    ----------
+    field : array (frequency, frame)
+    """
+
+    def __init__(self, field: Mask) -> None:
+        self.field = np.asarray(field, np.float64)
+
+    @cached_property
+    def _cosines(self) -> NDArray[np.float64]:
+        return np.asarray(dctn(self.field, norm="ortho"))
+
+    def by(self, width: float) -> NDArray[np.float64]:
+        """Return the field blurred by so many bins; 0: not at all."""
+        if not width:
+            blurred = self.field
+        elif width <= _NARROW:
+            blurred = gaussian_filter(self.field, width)
+        else:
+            rows, columns = (_transfer(n, width) for n in self.field.shape)
+            blurred = idctn(self._cosines * rows[:, None] * columns, norm="ortho")
+        middle, spread = float(blurred.mean()), float(blurred.std())
+        flat = spread <= _FLAT * max(abs(middle), 1.0)  # rounding is no field
+        return np.zeros(blurred.shape) if flat else np.asarray((blurred - middle) / spread)
 
 
-def fitting_width(mask: Mask, field: Mask) -> float:
-    """Return the blur of the field at which the mask's values dealt by it are about as rough as the mask.
+def _transfer(n: int, width: float) -> NDArray[np.float64]:
+    """Return the factors ``(n,)`` of a Gaussian that ends at four deviations, for the cosine transform."""
+    place = np.arange(1, int(4 * width + 0.5) + 1)
+    kernel = np.exp(-0.5 * np.square(place / width))
+    waves = np.cos(np.pi * np.arange(n)[:, None] * place / n)
+    return np.asarray((1 + 2 * (waves * kernel).sum(axis=1)) / (1 + 2 * kernel.sum()))
+
+
+def fitting(mask: Mask, field: Blur) -> tuple[float, Mask]:
+    """Return the blur at which the mask's values dealt by the field are about as rough as the mask, and what is dealt.
 
     The wider the blur, the smoother the mask, so the widths are halved until two are left.
     """
     rough = roughness(mask)
-    off: dict[int, float] = {}
+    made: dict[int, tuple[float, Mask]] = {}
 
     def excess(place: int) -> float:
-        if place not in off:
-            off[place] = roughness(dealt(mask, smoothed(field, _WIDTHS[place]))) - rough
-        return off[place]
+        if place not in made:
+            one = dealt(mask, field.by(_WIDTHS[place]))
+            made[place] = roughness(one) - rough, one
+        return made[place][0]
 
     low, high = 0, len(_WIDTHS) - 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return _WIDTHS[min((low, high), key=lambda place: abs(excess(place)))]
+    best = min((low, high), key=lambda place: abs(excess(place)))
+    return _WIDTHS[best], made[best][1]
 
 
 def dealt(values: Mask, field: Mask) -> Mask:
-    """Return the values of a mask dealt to bins by the rank of ``field``: the highest value to the highest bin."""
+    """Return the values of a mask dealt to bins by the rank of ``field``: the highest value to the highest bin.
+
+    Among bins of one rank, later ones count as higher where values differ.
+    """
     flat, mask = values.ravel(), np.zeros(values.size, values.dtype)
     count = int(np.count_nonzero(flat))
     if not (flat[flat != 0] == 1).all():
-        mask[np.argsort(field, axis=None, kind="stable")] = np.sort(flat)
+        mask[_order(field)] = np.sort(flat)
     elif count:
         mask[np.argpartition(field, flat.size - count, axis=None)[flat.size - count :]] = 1
     return mask.reshape(values.shape)
+
+
+def _order(field: Mask) -> NDArray[np.int64]:
+    """Return the bins by rising field, those that are equal in their own order."""
+    if (
+        field.dtype == np.float64
+    ):  # a drawn field: hardly two bins are equal, and the plain sort is twice as fast
+        order = np.argsort(field, axis=None)
+        rising = field.ravel()[order]
+        if not (rising[1:] == rising[:-1]).any():
+            return np.asarray(order)
+    return np.asarray(np.argsort(field, axis=None, kind="stable"))
 
 
 def _tilted(case: Case, field: Mask, slope: Mask, wanted: float) -> Mask:
@@ -210,15 +258,21 @@ def _tilted(case: Case, field: Mask, slope: Mask, wanted: float) -> Mask:
     """
     power = np.square(case.magnitude.ravel(), dtype=np.float64)
     squares = np.concatenate([[0.0], np.cumsum(np.square(np.sort(case.mask, axis=None), dtype=np.float64))])
+    made, added = np.empty_like(field), np.empty_like(field)
+
+    def mixed(tilt: float) -> NDArray[np.float64]:
+        np.multiply(field, 1 - abs(tilt), out=made)
+        np.multiply(slope, tilt, out=added)
+        return np.add(made, added, out=made)
+
     low, high = -1.0, 1.0
     for _ in range(_TILTS):
         tilt = (low + high) / 2
-        if _energy(((1 - abs(tilt)) * field + tilt * slope).ravel(), power, squares) < wanted:
+        if _energy(mixed(tilt).ravel(), power, squares) < wanted:
             low = tilt
         else:
             high = tilt
-    tilt = (low + high) / 2
-    return dealt(case.mask, (1 - abs(tilt)) * field + tilt * slope)
+    return dealt(case.mask, mixed((low + high) / 2))
 
 
 def _energy(field: NDArray[np.float64], power: NDArray[np.float64], squares: NDArray[np.float64]) -> float:
@@ -227,13 +281,15 @@ def _energy(field: NDArray[np.float64], power: NDArray[np.float64], squares: NDA
     Parameters
     ----------
     field, power : array (bin,)
-        What deals, and the energy of each bin.
+        What deals (it is overwritten), and the energy of each bin.
     squares : array (bin + 1,)
         Sums of the lowest 0, 1, 2, ... squared values of the mask.
     """
     bottom, top = float(field.min()), float(field.max())
-    step = ((field - bottom) * ((_STEPS - 1) / max(top - bottom, 1e-12))).astype(np.int64)
+    field -= bottom
+    field *= (_STEPS - 1) / max(top - bottom, 1e-12)
+    step = field.astype(np.int64)
     counts = np.bincount(step, minlength=_STEPS)
     ends = np.cumsum(counts)
     means = (squares[ends] - squares[ends - counts]) / np.maximum(counts, 1)
-    return float(np.bincount(step, weights=power, minlength=_STEPS) @ means)
+    return float((np.bincount(step, weights=power, minlength=_STEPS) * means).sum())

@@ -105,7 +105,7 @@ def _gini(masks: Floats, eps: float) -> NDArray[np.float64]:
     )  # float32 is sorted as it is: faster
     rising = np.sort(kept.reshape(len(kept), -1), axis=1).astype(np.float64) + eps
     n = rising.shape[1]
-    weighted = rising @ (2.0 * np.arange(1, n + 1) - n - 1)
+    weighted = (rising * (2.0 * np.arange(1, n + 1) - n - 1)).sum(axis=1)
     return _defined(weighted, n * rising.sum(axis=1))
 
 
@@ -164,18 +164,23 @@ def _halves(masks: Floats) -> NDArray[np.float16] | None:
 
 
 def _by_value(mask: NDArray[np.float16]) -> tuple[float, float, float]:
-    """Return size, Gini index and entropy of one mask ``(bin,)`` from how often each of its values occurs."""
+    """Return size, Gini index and entropy of one mask ``(bin,)`` from how often each of its values occurs.
+
+    Sums are no products of vectors: those wake the threads of the algebra library, which then spin beside the network.
+    """
     codes = mask.view(np.uint16) & np.uint16(0x7FFF)  # the sign of a zero does not count
-    counts = np.bincount(codes)
-    values = np.arange(len(counts), dtype=np.uint16).view(np.float16).astype(np.float64)
+    every = np.bincount(codes)
+    there = np.flatnonzero(every)
+    counts, values = every[there], there.astype(np.uint16).view(np.float16).astype(np.float64)
     n, sums = mask.size, counts * values
     total = float(sums.sum())
     if not total:
         return 0.0, float("nan"), float("nan")
-    gini = float(sums @ (2.0 * (np.cumsum(counts) - counts) + counts - n)) / (n * total)
-    there = sums > 0
-    entropy = -float((sums[there] / total) @ np.log(values[there] / total))
-    return total / n, gini, entropy
+    below = np.cumsum(counts) - counts
+    gini = float((sums * (2.0 * below + counts - n)).sum()) / (n * total)
+    positive = sums > 0
+    shares = sums[positive] / total
+    return total / n, gini, -float((shares * np.log(values[positive] / total)).sum())
 
 
 def _flat(masks: Floats) -> NDArray[np.float64]:
