@@ -184,3 +184,23 @@ def test_real_mixtures(test_data: Path) -> None:
     waveform, rate = made.source.read(made.record(0))
     assert waveform.shape == (1, 80000) and rate == 16000 and np.abs(waveform).max() > 0.01
     assert set(made.table["fold"]) <= {1, 2, 3, 4, 5} and made.label_set().kind == "multi"
+
+
+def test_an_event_s_group_is_that_of_its_source(mixed: Clips, source: str) -> None:
+    group = dict(open_data(source).table.select("id", "group").iter_rows())
+    assert mixed.events is not None
+    assert mixed.events["group"].to_list() == [group[one] for one in mixed.events["source"]]
+    assert not set(mixed.events["group"]) & set(mixed.table["group"])
+
+
+def test_parts_one_after_the_other(source: str) -> None:
+    made = open_data(
+        f"mix:{source}?n=12&sources=2-3&duration_s=2&max_part_s=0.6&onset=apart&sample_rate=8000"
+    )
+    assert made.events is not None
+    for (_,), events in made.events.group_by("row"):
+        onsets, offsets = events["onset_s"].to_numpy(), events["offset_s"].to_numpy()
+        assert (onsets[1:] >= offsets[:-1] - 1e-6).all() and onsets[0] >= 0 and offsets[-1] <= 2 + 1e-6
+        assert events["part"].to_list() == sorted(events["part"])
+    with pytest.raises(EmptyDataError, match=r"fit into 0\.3 s one after the other; 3 are wanted"):
+        open_data(f"mix:{source}?n=2&sources=3&duration_s=0.3&max_part_s=0.2&onset=apart&sample_rate=8000")

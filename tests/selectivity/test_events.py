@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from otoscope.errors import EmptyDataError, InputError, StageError
-from otoscope.selectivity.labels import label, tasks
+from otoscope.selectivity.config import SelectConfig
+from otoscope.selectivity.firing import from_arrays
+from otoscope.selectivity.labels import Labelling, label, tasks
+from otoscope.selectivity.measure import measure
 from otoscope.selectivity.stage import load, select
+from otoscope.selectivity.units import attainable, deal, exchangeable
 from otoscope.store import arrays, event_counts, tables
 from otoscope.store import run as runs
 from otoscope.store.run import Run
@@ -94,3 +99,61 @@ def test_what_events_cannot_give(events: Run, run: Run) -> None:
 def test_a_run_without_events(run: Run) -> None:
     with pytest.raises(StageError, match=r"counted nothing by event: record with --"):
         select(run, QUICK)
+
+
+def repeated(n_speakers: int = 12, n_sources: int = 24, times: int = 3) -> Labelling:
+    """Events of mixtures: each speaker says four words in several recordings, each of which is heard several times."""
+    source = np.repeat(np.arange(n_sources * n_speakers), times)
+    word = source % 4
+    return Labelling(
+        "event",
+        ("a", "b", "c", "d"),
+        np.arange(len(source)),
+        np.eye(4, dtype=np.float32)[word],
+        (source // n_sources).astype(str),
+        sources=source.astype(str),
+    )
+
+
+def test_events_of_one_recording_are_dealt_together() -> None:
+    task = repeated()
+    units = exchangeable(task)
+    assert units.whole_sources and not units.whole_groups and (units.clips == 3).all()
+    donors = deal(task, units, 20, 0).donors.numpy()
+    assert donors.shape == (20, 288) and (np.unique(donors) % 3 == 0).all()  # first events of recordings
+    speaker, source = task.groups[units.first].astype(int), donors // 3
+    for one in source:  # a speaker's recordings come from one speaker, each once
+        assert (np.sort(one) == np.arange(288)).all()
+        assert all(len(set(one[speaker == own] // 24)) == 1 for own in range(12))
+    without = replace(task, sources=None)
+    assert len(exchangeable(without).first) == 864 and attainable(task) >= attainable(without)
+    mixed = replace(
+        task, sources=np.repeat(np.arange(432), 2).astype(str)
+    )  # labels differ within: no such unit
+    assert not exchangeable(mixed).whole_sources
+
+
+def test_null_neurons_with_effects_of_recordings_hold_their_level() -> None:
+    """Dealing events as if they were independent calls far too many selective."""
+    task, rng = repeated(), np.random.default_rng(1)
+    own = rng.normal(size=(288, 400))[np.repeat(np.arange(288), 3)]
+    activity = -1 + own + 0.3 * rng.normal(size=(864, 400))
+    layers = from_arrays({"x": rng.binomial(100, 1 / (1 + np.exp(-activity)))}, np.full(864, 100))
+    config = SelectConfig(method="mean-difference", n_permutations=200, by="event")
+    size, naive = (
+        (measure(layers, one, config).evidence.p <= 0.05).mean()
+        for one in (task, replace(task, sources=None))
+    )
+    assert 0.02 < size < 0.09 and naive > 0.3
+
+
+def test_the_events_own_group_and_what_was_left_out(events: Run) -> None:
+    table = event_counts.table(events).with_columns(
+        group=pl.format("r{}", pl.col("row") // 6), source=pl.col("side")
+    )
+    tables.write(events.root / event_counts.TABLE, table)
+    task = label(events, "event", by="event")
+    assert task.groups[0] == "r0" and set(task.sources) == {"left", "right"}
+    assert "source" in label(events, "source", by="event").task
+    row = load(events, select(events, QUICK))[1]["statistics"].row(0, named=True)
+    assert (row["n_clips"], row["n_left_out"], row["n_groups"], row["exchanged"]) == (356, 4, 20, "event")

@@ -81,6 +81,7 @@ def select(
     for row in found["statistics"].iter_rows(named=True):
         print_lines([*_task(row), *_bar(row, found["thresholds"])])
         classes = found["classes"].filter(task=row["task"]).drop("task")
+        classes = classes.rename({"n_clips": "n_events"}) if row["by"] == "event" else classes
         print_lines(["", *framed(classes), ""])
 
 
@@ -98,6 +99,11 @@ def _task(row: dict[str, Any]) -> list[str]:
         f"  {row['method']}, rule {row['rule']}; {row['n_clips']} {carrier}{_of_part(row)}, exchanged by {exchanged}",
         f"  unit {row['unit']}: {row['counted']}",
     ]
+    if row.get("n_left_out"):
+        lines.append(
+            f"  {row['n_left_out']} further events have no position of their own in some layer: too short for its "
+            "stride, unheard, or (with --count-events alone) always overlapped"
+        )
     if row.get("testable") is False:
         lines.append("  not testable: these groups cannot reach alpha, whatever the neurons do")
         if row["n_groups"] <= row["n_classes"]:

@@ -6,8 +6,9 @@ faded at both ends; it lies whole within the mixture at a drawn onset. The first
 over its stretch, dBFS), every other one ``gain_db`` more, drawn from ``gains_db``: the SNR of the first against it is
 -gain_db.
 
-The parts are the mixture's events (row, onset_s, offset_s, label, then gain_db, part, source), their classes its
-labels. Parts of one mixture have distinct classes.
+The parts are the mixture's events (row, onset_s, offset_s, label, then gain_db, group, part, source), their classes its
+labels. Parts of one mixture have distinct classes. ``group`` of an event is that of its source: a source is heard in
+several mixtures, and its events are no more independent than the clips of a recording.
 
 **Groups.** Every fold and split is mixed from its own clips alone. Within it the groups of the collection (its
 recordings, its speakers) are dealt into cells of about ``cell_groups``, classes spread evenly, and a mixture takes
@@ -43,8 +44,8 @@ from otoscope.data.table import assemble
 from otoscope.errors import EmptyDataError, Failure, InputError, OtoscopeError
 from otoscope.store.hashing import canonical_json
 
-ONSETS = ("random", "start")
-"""Where a part begins: anywhere that it fits, or at 0 (all at once)."""
+ONSETS = ("random", "start", "apart")
+"""Where a part begins: anywhere that it fits, at 0 (all at once), or after the part before (digits become numbers)."""
 
 _EXPECTED = "mix:DATA?n=200&sources=2&duration_s=5&gains_db=-6,6&max_part_s=3&cell_groups=6&seed=0"
 _log = logging.getLogger(__name__)
@@ -113,8 +114,8 @@ def load(
         Longest part.
     cell_groups : int
         About how many groups of the collection make a group of mixtures.
-    onset : {"random", "start"}
-        Where parts begin.
+    onset : {"random", "start", "apart"}
+        Where parts begin; ``apart``: one after the other with random pauses, as many as fit.
     labels : str
         The label set, with one label a clip; empty is the primary one.
     level_db : float
@@ -269,15 +270,20 @@ def _mixture(clips: Clips, labels: LabelSet, recipe: Recipe, cell: Cell, name: s
     rng = seeded(recipe.seed, "mixture", name)
     wanted = int(rng.integers(recipe.sources[0], recipe.sources[1] + 1))
     parts: list[dict[str, Any]] = []
+    left = recipe.duration_s
     for row, (start, length) in _usable(cell, rng, heard):
         record = clips.record(row)
         length = min(length, recipe.max_part_s)
+        if recipe.onset == "apart" and length > left:
+            continue
+        left -= length
         latest = recipe.duration_s - length
         onset, gain = rng.random() * latest, rng.uniform(*recipe.gains_db)
         onset = 0.0 if recipe.onset == "start" else onset
         parts.append(
             {
                 "source": record["id"],
+                "group": record["group"],
                 "label": record[labels.name],
                 "onset_s": round(onset, 6),
                 "offset_s": round(onset + length, 6),
@@ -289,10 +295,23 @@ def _mixture(clips: Clips, labels: LabelSet, recipe: Recipe, cell: Cell, name: s
         if len(parts) == wanted:
             break
     if len(parts) >= recipe.sources[0]:
-        return Mixture(name, cell, tuple(parts))
+        return Mixture(name, cell, tuple(_apart(parts, left, rng) if recipe.onset == "apart" else parts))
+    fit = f", or fit into {recipe.duration_s:g} s one after the other" if recipe.onset == "apart" else ""
     raise EmptyDataError(
-        f"mix: {cell.name} has sounds of {len(parts)} classes that can be used, {recipe.sources[0]} are wanted"
+        f"mix: {cell.name} has sounds of {len(parts)} classes that can be used{fit}; {recipe.sources[0]} are wanted"
     )
+
+
+def _apart(parts: list[dict[str, Any]], silence_s: float, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Return the parts one after the other, the silence that is left dealt to the pauses around them."""
+    edges = np.sort(rng.random(len(parts))) * silence_s
+    placed, passed = [], 0.0
+    for part, before in zip(parts, edges.tolist(), strict=True):
+        length = part["offset_s"] - part["onset_s"]
+        onset = before + passed
+        placed.append({**part, "onset_s": round(onset, 6), "offset_s": round(onset + length, 6)})
+        passed += length
+    return placed
 
 
 def _usable(cell: Cell, rng: np.random.Generator, heard: _Heard) -> Iterator[tuple[int, tuple[float, float]]]:
@@ -324,19 +343,28 @@ def _row(made: Mixture, labels: LabelSet) -> dict[str, Any]:
 def _events(made: Sequence[Mixture]) -> pl.DataFrame:
     """Return the parts as events, in order of rows and onsets."""
     rows = [
-        (row, one["onset_s"], one["offset_s"], one["label"], one["gain_db"], number, one["source"])
+        (
+            row,
+            one["onset_s"],
+            one["offset_s"],
+            one["label"],
+            one["gain_db"],
+            one["group"],
+            number,
+            one["source"],
+        )
         for row, mixture in enumerate(made)
         for number, one in enumerate(mixture.parts)
     ]
     schema = {"row": pl.Int64, "onset_s": pl.Float64, "offset_s": pl.Float64, "label": pl.String}
-    more = {"gain_db": pl.Float64, "part": pl.Int64, "source": pl.String}
+    more = {"gain_db": pl.Float64, "group": pl.String, "part": pl.Int64, "source": pl.String}
     return pl.DataFrame(rows, schema={**schema, **more}, orient="row").sort(
         "row", "onset_s", maintain_order=True
     )
 
 
 def parts_of(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the parts of a mixture's row: source, label, onset_s, offset_s, gain_db, start_s, record."""
+    """Return the parts of a mixture's row: source, group, label, onset_s, offset_s, gain_db, start_s, record."""
     parts: list[dict[str, Any]] = json.loads(record["parts"])
     return parts
 

@@ -3,7 +3,7 @@
 ======================  ===========================================================================================
 ``audio/<id>.flac``     24 bits
 ``clips.csv``           path, label (joined by ``;``), group, and fold and split where there are any
-``events.csv``          path, onset_s, offset_s, label, gain_db (relative to part 0), part, source
+``events.csv``          path, onset_s, offset_s, label, gain_db (relative to part 0), group, part, source
 ``credits.csv``         each source once, with what its collection says of title, author and licence
 ``mixture.json``        the spec, the level, how many were written; written last: its presence says that all is there
 ======================  ===========================================================================================

@@ -9,13 +9,14 @@ other; ``split`` gives each of a clip's n labels a weight of 1/n; ``every`` coun
 
 What carries labels may also be the run's labelled *events* (``by="event"``: phones, words, notes, sound events): the
 label set ``event`` is their label, further columns of theirs are label sets as well, and those of the clips hold for
-every event in them (``event+speaker``). Sounds that overlap in a clip are then told apart.
+every event in them (``event+speaker``). Sounds that overlap in a clip are then told apart. Groups are those of the
+clips unless the events have a column ``group`` of their own, as those of mixtures do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -30,6 +31,8 @@ from otoscope.store.run import Run
 By = Literal["clip", "event"]
 EVENT = "event"
 """Name of the label set that the events' label makes."""
+SOURCE = "source"
+"""Column of the events that says which recording is heard, in mixtures that repeat their sources."""
 
 Multi = Literal["refuse", "split", "every"]
 JOINT, JOINED = "+", "|"
@@ -52,6 +55,10 @@ class Labelling:
         What is exchanged whole.
     strata : array (clip,) or None
         Groups change places only within these.
+    sources : array (clip,) or None
+        Of events: the recording that is heard, where several mixtures repeat one. Its events are dealt together.
+    left_out : int
+        Labelled events without a position in some layer.
     """
 
     task: str
@@ -60,12 +67,19 @@ class Labelling:
     weights: NDArray[np.float32]
     groups: NDArray[np.str_]
     strata: NDArray[np.str_] | None = None
+    sources: NDArray[np.str_] | None = None
+    left_out: int = 0
 
     def taken(self, clips: NDArray[np.int64]) -> Labelling:
         """Return the task on some of its clips; classes stay."""
-        strata = None if self.strata is None else self.strata[clips]
-        return Labelling(
-            self.task, self.classes, self.rows[clips], self.weights[clips], self.groups[clips], strata
+        strata, sources = (None if one is None else one[clips] for one in (self.strata, self.sources))
+        return replace(
+            self,
+            rows=self.rows[clips],
+            weights=self.weights[clips],
+            groups=self.groups[clips],
+            strata=strata,
+            sources=sources,
         )
 
 
@@ -135,6 +149,7 @@ def label(
         weights[kept],
         _column(table, group, "group")[kept],
         None if strata is None else _column(table, strata, "strata")[kept],
+        _column(table, SOURCE, "source")[kept] if by == "event" and SOURCE in sets else None,
     )
 
 

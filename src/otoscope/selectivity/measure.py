@@ -179,13 +179,15 @@ def halves(task: Labelling, seed: int) -> tuple[NDArray[np.int64], NDArray[np.in
     """Return two halves of the clips ``(clip,)``, groups whole, each class split as evenly as its groups allow.
 
     Groups go in random order, largest class first, to the half that has fewer clips of the group's classes; where
-    labels differ within groups (several digits of a speaker) and there are fewer than ten groups, clips are split.
+    labels differ within groups (several digits of a speaker) and there are fewer than ten groups, clips (or the sources
+    of events) are split.
     """
     rng = np.random.default_rng(seed)
     codes = np.unique(task.groups, return_inverse=True)[1].reshape(-1)
+    units = exchangeable(task)
+    if codes.max() < 9 and not units.whole_groups:
+        codes = units.of
     n_groups = int(codes.max()) + 1
-    if n_groups < 10 and not exchangeable(task).whole_groups:
-        codes, n_groups = np.arange(len(codes)), len(codes)
     held = np.zeros((n_groups, task.weights.shape[1]))
     np.add.at(held, codes, task.weights)
     filled, side = np.zeros((2, task.weights.shape[1])), np.zeros(n_groups, dtype=np.int64)

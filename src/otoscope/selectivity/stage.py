@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def labelling(run: Run, task: str, config: SelectConfig) -> Labelling:
         raise EmptyDataError(
             f"no event of {run.root} that is labelled for {task!r} has a position in every layer"
         )
-    return found.taken(heard)
+    return replace(found.taken(heard), left_out=len(found.rows) - len(heard))
 
 
 def measured(run: Run, task: Labelling, config: SelectConfig) -> Measured:

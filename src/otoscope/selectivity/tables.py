@@ -194,9 +194,10 @@ def statistics(
         "split": config.split,
         "counted": counted,
         "n_clips": len(found.task.rows),
+        "n_left_out": found.task.left_out,
         "n_groups": len(np.unique(found.task.groups)),
         "n_units": len(found.units.first),
-        "exchanged": "group" if len(found.units.first) < len(found.task.rows) else config.by,
+        "exchanged": _exchanged(found, config),
         "group_declared": group_declared,
         "n_classes": len(found.task.classes),
         "n_neurons": len(found.layer_of),
@@ -207,6 +208,12 @@ def statistics(
         "stability": float(np.nanmean(stable)) if np.isfinite(stable).any() else float("nan"),
     }
     return pl.DataFrame([row], schema_overrides={"folds": pl.String, "split": pl.String})
+
+
+def _exchanged(found: Measured, config: SelectConfig) -> str:
+    if len(found.units.first) == len(found.task.rows):
+        return config.by
+    return "source" if found.units.whole_sources else "group"
 
 
 def clips(task: str, table: pl.DataFrame) -> pl.DataFrame:

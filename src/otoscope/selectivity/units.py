@@ -3,7 +3,10 @@
 Where every group (recording, speaker) carries one label, groups are dealt, and features are summed over each group
 once, so that a permutation costs a pass over groups instead of clips. Where labels differ within groups (digits of
 one speaker), :func:`otoscope.metrics.permutation.donor_maps` deals the labels clip by clip, each group's among its own
-clips or another group's.
+clips or another group's. Events of mixtures repeat recordings, and those of one recording are as alike as clips of one
+group: where labels differ within groups, recordings are dealt and not events. On mixtures of ESC-10 that hear each
+recording 2.4 times on average, null neurons with a recording effect of 1 (in log odds, beside 0.5 between events) reach
+p <= 0.05 in 49 to 54 % of cases if events are dealt, in 5 % if recordings are.
 
 The smallest p of a best-of-classes statistic is larger than that of one class: deals that only exchange the names of
 classes made up alike give the same maximum. Six speakers as six classes of one group each: every deal does, so the
@@ -40,13 +43,16 @@ class Units:
     clips : array of float32 (unit,)
         How many clips each has.
     whole_groups : bool
-        Whether units are groups (else single clips).
+        Whether units are groups.
+    whole_sources : bool
+        Whether they are sources within groups. Else they are single clips.
     """
 
     of: NDArray[np.int64]
     first: NDArray[np.int64]
     clips: NDArray[np.float32]
     whole_groups: bool
+    whole_sources: bool = False
 
     def sum(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the sums over each unit's clips: ``(clip, ...)`` to ``(unit, ...)``."""
@@ -59,12 +65,16 @@ class Units:
 
 def exchangeable(task: Labelling) -> Units:
     """Return the units that carry the task's labels."""
-    codes = np.unique(task.groups, return_inverse=True)[1].astype(np.int64).reshape(-1)
-    first = np.unique(codes, return_index=True)[1].astype(np.int64)
-    whole = bool((task.weights == task.weights[first][codes]).all())
-    if not whole:
-        codes = first = np.arange(len(codes))
-    return Units(codes, first, np.bincount(codes).astype(np.float32), whole)
+    for whole, values in ((True, task.groups), (False, task.sources)):
+        if values is None:
+            continue
+        codes = np.unique(values, return_inverse=True)[1].astype(np.int64).reshape(-1)
+        first = np.unique(codes, return_index=True)[1].astype(np.int64)
+        inside = bool((task.groups == task.groups[first][codes]).all())
+        if inside and bool((task.weights == task.weights[first][codes]).all()):
+            return Units(codes, first, np.bincount(codes).astype(np.float32), whole, not whole)
+    each = np.arange(len(task.rows))
+    return Units(each, each, np.ones(len(each), dtype=np.float32), whole_groups=False)
 
 
 @dataclass(frozen=True)
@@ -149,12 +159,18 @@ def true_deal(task: Labelling, units: Units) -> Deals:
 
 def deal(task: Labelling, units: Units, n: int, seed: int) -> Deals:
     """Return ``n`` seeded permutations."""
-    donors = donor_maps(task.groups, n, seed=seed, strata=task.strata)[:, units.first]
+    if units.whole_sources:
+        some = task.taken(units.first)
+        donors = units.first[donor_maps(some.groups, n, seed=seed, strata=some.strata)]
+    else:
+        donors = donor_maps(task.groups, n, seed=seed, strata=task.strata)[:, units.first]
     return Deals(torch.from_numpy(task.weights), torch.from_numpy(np.ascontiguousarray(donors)))
 
 
 def attainable(task: Labelling) -> float:
     """Return the smallest p that the best of the classes can reach: in (0, 1]."""
+    units = exchangeable(task)
+    task = task.taken(units.first) if units.whole_sources else task
     one = attainable_p(task.groups, task.weights, strata=task.strata)
     return min(1.0, one * math.exp(_exchanges(task)))
 
