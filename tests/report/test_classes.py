@@ -55,7 +55,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tables.write(folder / "layers.parquet", counts.with_columns(task=pl.lit("kind"), coverage=pl.lit(2 / 3)))
     row = {
         "task": "kind", "method": "auroc", "rule": "fdr", "unit": "token", "exchanged": "group", "n_clips": 24,
-        "folds": "1-4", "n_groups": 24, "n_classes": 3, "n_neurons": 31, "n_selected": 5, "n_pairs": 7, "coverage": 2 / 3,
+        "folds": "1-4", "n_groups": 24, "n_classes": 3,
+        "n_neurons": 31, "n_selected": 5, "n_pairs": 7, "coverage": 2 / 3,
         "mean_per_class": 7 / 3, "median_per_class": 3.0, "min_per_class": 0, "max_per_class": 4,
         "classes_per_neuron": 1.4, "stability": None, "chance_n_selected": 0.25, "chance_coverage": 0.1,
         "p_n_pairs": 0.05, "p_coverage": 0.05, "attainable_p": 1e-9, "testable": True,
