@@ -43,8 +43,9 @@ Made by `python docs/generate.py cli` from what `--help` says; do not edit.
 {usage}
 ```
 
-MODEL is `demo:`, `planted:`, `hf:NAME`, `beats:FILE`, `panns:FILE`, `py:module:factory`, or a folder made by
-`otoscope train` or `otoscope import-weights`. DATA is `folder:PATH`, `csv:FILE`, `hub:NAME`, `sounds:N`,
+MODEL is `demo:`, `planted:`, `hf:NAME`, `beats:FILE`, `panns:FILE`, `py:module:factory`, `untrained:MODEL` (weights
+drawn anew), or a folder made by `otoscope train` or `otoscope import-weights`. DATA is `folder:PATH`, `csv:FILE`,
+`hub:NAME`, `sounds:N`,
 `esc50:PATH` or another collection of [datasets](datasets.md); options follow a question mark, as in
 `csv:table.csv?multi=;`. `python -m otoscope` is the same command where no script is installed. stdout holds the result,
 stderr progress and warnings. Exit codes: 0 done, 1 the work failed, 2 the call cannot be understood.

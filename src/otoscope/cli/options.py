@@ -22,7 +22,8 @@ Config = TypeVar("Config", bound=StageConfig)
 Model = Annotated[
     str,
     typer.Argument(
-        help="demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, py:module:factory, or a model folder"
+        help="demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, untrained:MODEL, py:module:factory, or a"
+        " model folder"
     ),
 ]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="a run folder")]

@@ -27,6 +27,7 @@ MODELS: dict[str, str] = {
     "beats": "otoscope.models.beats.build:load",
     "panns": "otoscope.models.panns:load",
     "m2d": "otoscope.models.m2d:load",
+    "untrained": "otoscope.models.untrained:load",
 }
 
 #: architectures that ``otoscope train`` can build: name -> function ``(classes, **options) -> AudioModel``
@@ -53,7 +54,8 @@ def open_model(spec: str, device: str = "cpu") -> AudioModel:
     ----------
     spec : str
         ``demo:``, ``planted:...``, ``hf:NAME_OR_PATH``, ``beats:FILE_OR_FOLDER``,
-        ``panns:FILE_OR_FOLDER``, ``m2d:FILE_OR_FOLDER``, ``py:module:factory``, or a folder with ``model.json``.
+        ``panns:FILE_OR_FOLDER``, ``m2d:FILE_OR_FOLDER``, ``untrained:MODEL``, ``py:module:factory``, or a folder with
+        ``model.json``.
     device : str
         A torch device.
 
