@@ -225,8 +225,13 @@ class _Driver:
         try:
             result = self._ray.get(ref)
         except errors.RayActorError as error:
-            logger.warning("a Ray worker was lost while it was %s: %s", _said(task), _first_line(error))
-            self._lost(task, error)
+            self._ray.kill(worker)  # one that is only out of reach would keep its place
+            logger.warning(
+                "a Ray worker was lost while it was %s; %s, and another worker is asked for. Ray says: %s",
+                _said(task),
+                self._lost(task, error),
+                _first_line(error),
+            )
             self._start_worker()
         except errors.RayTaskError as error:
             self._ray.kill(worker)
@@ -252,25 +257,27 @@ class _Driver:
         if set(node.parent.children) <= self._present:
             self._queue.appendleft(_Join(node.parent))
 
-    def _lost(self, task: _Task, error: Exception) -> None:
-        """Decide what becomes of a task whose worker died."""
+    def _lost(self, task: _Task, error: Exception) -> str:
+        """Decide what becomes of a task whose worker died, and say it."""
         if isinstance(task, _Begin):
             self._failed_starts += 1
             if self._failed_starts >= _MOST_FAILED_STARTS * self._engine.workers:
                 raise WorkerError(f"no Ray worker can start: {error}") from error
-            return
+            return "nothing is lost"
         self._kills[task] += 1
         if self._kills[task] < self._engine.kills:
             self._queue.appendleft(task)
-        elif isinstance(task, _Compute) and task.block not in self._unexamined:
+            return "that is done again"
+        if isinstance(task, _Compute) and task.block not in self._unexamined:
             self._examine(task.block)
-        elif isinstance(task, _Examine):
+            return f"that has lost {self._engine.kills} workers, so each of its rows is tried alone"
+        if isinstance(task, _Examine):
             self._leave_out(task)
-        else:
-            raise WorkerError(
-                f"workers are killed again and again while {_said(task)}, and no clip alone does it: is there too "
-                f"little memory? Finished blocks are kept. The last: {_first_line(error)}"
-            ) from error
+            return f"that has lost {self._engine.kills} workers, so the row is set aside as a failure"
+        raise WorkerError(
+            f"workers are killed again and again while {_said(task)}, and no clip alone does it: is there too "
+            f"little memory? Finished blocks are kept. The last: {_first_line(error)}"
+        ) from error
 
     def _examine(self, block: Block) -> None:
         rows = [row for row in range(block.start, block.stop) if row not in self._set_aside]
