@@ -73,8 +73,8 @@ def help_text() -> str:
     rows = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
     return (
         f"Otoscope {__version__}: look inside networks that listen.\n\n{USAGE}\n\nCommands:\n{rows}\n\n"
-        "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, py:module:factory, untrained:MODEL, or a\n"
-        "     folder made by train.\n"
+        "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, py:module:factory, untrained:MODEL, or\n"
+        "     a folder made by train.\n"
         "DATA is folder:PATH, csv:FILE, tar:FILES, parquet:FILES, hub:NAME, evar:FILE, mix:DATA, sounds:N,\n"
         "     notes:INSTRUMENT, or a published collection where it lies: esc50:, esc10:, urbansound8k:, gtzan:,\n"
         "     fsdd:, speech-commands:, voxceleb1:, voxforge:, crema-d:, nsynth:, surge:, gise51:, fsd50k:,\n"

@@ -31,7 +31,7 @@ from otoscope.store.run import Run, open_run
 
 STAGE, VERSION = "share", 2
 SAME = "same name"
-"""The contrast of classes of equal names, between two tasks."""
+"""The contrast of classes of equal names, between two tasks; unless another one asks of the same pairs."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def contrasts_of(first: Side, second: Side | None, config: ShareConfig) -> dict[
     if second is not None and SAME not in found:
         plain = [[re.sub(r"[^a-z0-9]+", "", one.lower()) for one in side.classes] for side in (first, second)]
         same = np.array([[a == b for b in plain[1]] for a in plain[0]], dtype=np.bool_)
-        found |= {SAME: same} if same.any() else {}
+        asked = any(np.array_equal(same, one) for one in found.values())
+        found |= {SAME: same} if same.any() and not asked else {}
     return found
 
 
