@@ -54,7 +54,8 @@ class Computing:
 def test_plan_covers_every_row_once() -> None:
     blocks = plan(10, 4)
     assert [(b.start, b.stop) for b in blocks] == [(0, 4), (4, 8), (8, 10)]
-    assert plan(0, 4) == ()
+    assert len(plan(0, 4)) == 0 and list(plan(0, 4)) == [] and blocks.rows == 10
+    assert blocks[-1] == Block(2, 8, 10) and list(blocks[1:]) == [Block(1, 4, 8), Block(2, 8, 10)]
     with pytest.raises(InputError, match="at least one row"):
         plan(3, 0)
 

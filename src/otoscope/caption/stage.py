@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from otoscope.store import tables
 from otoscope.store.place import remove_tree
 from otoscope.store.run import Run
 from otoscope.work import blocks
-from otoscope.work.blocks import Block
+from otoscope.work.blocks import Blocks
 from otoscope.work.engine import Engine
 from otoscope.work.engine import run as run_blocks
 
@@ -137,9 +137,7 @@ def _same_clips(run: Run, clips: Clips) -> None:
         )
 
 
-def _computed(
-    work: Captioning, plan: Sequence[Block], engine: Engine | Mapping[str, Any] | None
-) -> pl.DataFrame:
+def _computed(work: Captioning, plan: Blocks, engine: Engine | Mapping[str, Any] | None) -> pl.DataFrame:
     """Return the whole table, its blocks computed where they are not there yet."""
     work.parts.mkdir(parents=True, exist_ok=True)
     try:

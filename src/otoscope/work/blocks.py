@@ -9,8 +9,13 @@ commit marker: it exists only when everything below it is done.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from otoscope.errors import InputError
 
@@ -62,17 +67,60 @@ class Node:
         return folder / f"{self.level}-{self.index}.safetensors"
 
 
-def plan(n_rows: int, size: int) -> tuple[Block, ...]:
+@dataclass(frozen=True, eq=False)
+class Blocks(Sequence[Block]):
+    """Blocks of one size, each made when it is asked for: a hundred thousand of them take next to no memory.
+
+    Attributes
+    ----------
+    n_rows, size : int
+        Rows in all, and in a block.
+    indices : range or array of int
+        Which blocks, rising.
+    """
+
+    n_rows: int
+    size: int
+    indices: range | NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, place: int) -> Block: ...
+    @overload
+    def __getitem__(self, place: slice) -> Blocks: ...
+    def __getitem__(self, place: int | slice) -> Block | Blocks:
+        if isinstance(place, slice):
+            return Blocks(self.n_rows, self.size, self.indices[place])
+        index = int(self.indices[place])
+        return Block(index, index * self.size, min((index + 1) * self.size, self.n_rows))
+
+    def without(self, done: Iterable[Node]) -> Blocks:
+        """Return those that are below none of the nodes."""
+        indices = np.asarray(self.indices, np.int64)
+        rest = np.ones(len(indices), np.bool_)
+        for node in done:
+            rest &= indices >> node.level != node.index
+        return Blocks(self.n_rows, self.size, indices[rest])
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows they have."""
+        return sum(one.n_rows for one in self)
+
+
+def plan(n_rows: int, size: int) -> Blocks:
     """Return the blocks of ``n_rows`` rows.
 
     Examples
     --------
-    >>> plan(5, 2)
-    (Block(index=0, start=0, stop=2), Block(index=1, start=2, stop=4), Block(index=2, start=4, stop=5))
+    >>> list(plan(5, 2))
+    [Block(index=0, start=0, stop=2), Block(index=1, start=2, stop=4), Block(index=2, start=4, stop=5)]
     """
     if size < 1:
         raise InputError(f"a block needs at least one row, got a size of {size}")
-    return tuple(Block(i, start, min(start + size, n_rows)) for i, start in enumerate(range(0, n_rows, size)))
+    return Blocks(n_rows, size, range(-(-n_rows // size)))
 
 
 def finished(folder: Path) -> list[Node]:

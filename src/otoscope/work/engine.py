@@ -18,7 +18,7 @@ from otoscope.errors import InputError
 from otoscope.registry import lookup
 from otoscope.stage_config import StageConfig
 from otoscope.work import ENGINES, SESSIONS
-from otoscope.work.blocks import Block
+from otoscope.work.blocks import Block, Blocks
 
 #: ``(left, right, out)``: merge two summary files into a third, atomically.
 Merge = Callable[[Path, Path, Path], None]
@@ -97,7 +97,7 @@ def session(engine: Engine | Mapping[str, Any] | None = None) -> Iterator[None]:
 
 
 def run(
-    blocks: Sequence[Block],
+    blocks: Blocks,
     folder: Path,
     work: Work,
     merge: Merge,
@@ -107,8 +107,8 @@ def run(
 
     Parameters
     ----------
-    blocks : sequence of Block
-        All blocks of the job.
+    blocks : Blocks
+        All blocks of the job, of :func:`otoscope.work.blocks.plan`.
     folder : Path
         Where the summaries lie; with several machines on a store that all of them reach.
     work : Work

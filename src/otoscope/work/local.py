@@ -5,30 +5,29 @@ At most log2(number of blocks) + 1 summaries lie on the disk at a time, and two 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from otoscope.progress import meter
 from otoscope.work import set_aside
-from otoscope.work.blocks import Block, Node, finished
+from otoscope.work.blocks import Blocks, Node, finished
 from otoscope.work.engine import Engine, Merge, Work
 
 
-def missing(blocks: Sequence[Block], folder: Path) -> tuple[Block, ...]:
+def missing(blocks: Blocks, folder: Path) -> Blocks:
     """Return the blocks that no summary in ``folder`` covers."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = finished(folder)
-    return tuple(block for block in blocks if not any(node.covers(block.index) for node in done))
+    return blocks.without(finished(folder))
 
 
-def run(blocks: Sequence[Block], folder: Path, work: Work, merge: Merge, engine: Engine) -> list[Path]:
+def run(blocks: Blocks, folder: Path, work: Work, merge: Merge, engine: Engine) -> list[Path]:
     """Compute what is missing and return the summary files whose fold is the result, in block order.
 
     Parameters and errors are those of :func:`otoscope.work.engine.run`.
     """
     todo = missing(blocks, folder)
-    with meter(sum(one.n_rows for one in todo), work.name) as report:
-        for one in work.compute(todo, set_aside.read(folder)) if todo else ():
+    with meter(todo.rows, work.name) as report:
+        for one in work.compute(todo, set_aside.read(folder)) if len(todo) else ():
             for node in _complete(Node(0, one.block.index), folder):
                 join(node, folder, merge)
             report(one.block.n_rows, one.failed)

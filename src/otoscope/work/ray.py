@@ -18,7 +18,7 @@ import logging
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import IO, Any
 from otoscope.errors import MissingExtraError, WorkerError
 from otoscope.progress import Report, meter
 from otoscope.work import set_aside
-from otoscope.work.blocks import Block, Node, finished
+from otoscope.work.blocks import Block, Blocks, Node, finished
 from otoscope.work.engine import Engine, Merge, Work
 from otoscope.work.local import join, leftovers, missing
 
@@ -86,7 +86,7 @@ class _Worker:
         join(node, self._folder, self._merge)
 
 
-def run(blocks: Sequence[Block], folder: Path, work: Work, merge: Merge, engine: Engine) -> list[Path]:
+def run(blocks: Blocks, folder: Path, work: Work, merge: Merge, engine: Engine) -> list[Path]:
     """Compute what is missing and return the summary files whose fold is the result, in block order.
 
     Parameters and errors are those of :func:`otoscope.work.engine.run`; MissingExtraError if Ray is not installed.
@@ -94,8 +94,8 @@ def run(blocks: Sequence[Block], folder: Path, work: Work, merge: Merge, engine:
     todo = missing(blocks, folder)
     for node in leftovers(folder):
         join(node, folder, merge)
-    if todo:
-        with cluster(engine) as ray, meter(sum(one.n_rows for one in todo), work.name) as report:
+    if len(todo):
+        with cluster(engine) as ray, meter(todo.rows, work.name) as report:
             _Driver(ray, folder, engine, _hirer(ray, engine, (work, folder, merge)), report).run(todo)
     return [node.path(folder) for node in finished(folder)]
 
@@ -169,6 +169,7 @@ class _Driver:
     ) -> None:
         self._ray, self._folder, self._engine, self._hire, self._report = ray, folder, engine, hire, report
         self._queue: deque[_Task] = deque()
+        self._fresh: Iterator[Block] = iter(())
         self._busy: dict[Any, tuple[Any, _Task]] = {}
         self._idle: list[Any] = []
         self._present = set(finished(folder))
@@ -177,20 +178,28 @@ class _Driver:
         self._unexamined: Counter[Block] = Counter()
         self._failed_starts = 0
 
-    def run(self, todo: Sequence[Block]) -> None:
+    def run(self, todo: Blocks) -> None:
         """Compute the blocks and merge as far as their tree allows."""
-        self._queue.extend(_Compute(block) for block in todo)
+        self._fresh = iter(todo)
+        self._refill()
         for _ in range(min(self._engine.workers, len(todo))):
             self._start_worker()
         try:
             while self._queue or any(not isinstance(task, _Begin) for _, task in self._busy.values()):
                 while self._queue and self._idle:
                     self._hand_out(self._idle.pop(), self._queue.popleft())
+                    self._refill()
                 for ref in self._ended():
                     self._settle(ref)
         finally:
             for worker in [*self._idle, *(worker for worker, _ in self._busy.values())]:
                 self._ray.kill(worker)
+
+    def _refill(self) -> None:
+        """Put the next block behind what is to be done, where nothing is; so the queue stays short."""
+        block = None if self._queue else next(self._fresh, None)
+        if block is not None:
+            self._queue.append(_Compute(block))
 
     def _start_worker(self) -> None:
         worker = self._hire()
