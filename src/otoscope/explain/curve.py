@@ -8,6 +8,8 @@ threshold, :attr:`otoscope.explain.explanation.Explanation.ranks`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -103,14 +105,40 @@ def areas(
     """
     spectrum = judge.on.spectrum(waveform)
     fill = filling(removal, spectrum, None, seed).to(spectrum)
-    places = ranks(torch.from_numpy(rankings))
-    kept = torch.stack([places < one for one in shares], 1)  # (ranking, share, frequency, frame)
-    curves = []
-    for insert in (True, False):
-        masks = (kept == insert).flatten(0, 1).to(waveform)
-        p = judge.probabilities(judge.heard(spectrum, masks, fill, waveform.shape[-1]))
-        curves.append(p[:, target].reshape(len(rankings), len(shares)))
+    inner = [one for one in shares if 0 < one < 1]
+    masks = [place < one for place in map(places_of, rankings) for one in inner]
+    nothing = np.zeros(rankings.shape[1:], np.bool_)
+    stack, owners = np.stack([*masks, nothing]), np.zeros(len(masks) + 1, np.int64)
+    hears = replace(judge, domain="linear")  # bins that are in or out are so in any domain
+    heard = hears.pairs(spectrum, stack, owners, fill, waveform.shape[-1])
+    inserted, deleted = (judge.probabilities(one)[:, target] for one in heard)
+    empty, full = inserted[-1], deleted[-1]
+    curves = [
+        _with_ends(p[:-1].reshape(len(rankings), len(inner)), shares, *ends)
+        for p, ends in ((inserted, (empty, full)), (deleted, (full, empty)))
+    ]
     return evaluate(curves[0], curves[1], np.asarray(shares))
+
+
+def _with_ends(
+    curve: NDArray[np.float64], shares: tuple[float, ...], first: float, last: float
+) -> NDArray[np.float64]:
+    """Return curves ``(ranking, share)`` with what is heard of no bin, and of all, at shares of 0 and 1."""
+    inner = iter(curve.T)
+    values = [first if one <= 0 else last if one >= 1 else next(inner) for one in shares]
+    return np.stack([np.broadcast_to(one, len(curve)) for one in values], axis=1)
+
+
+def places_of(ranking: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the share of bins that are put in before each, in [0, 1), shape of the ranking ``(frequency, frame)``.
+
+    A ranking that is one already (its values are 1, 1 - 1/n, ...) is not sorted again.
+    """
+    n = ranking.size
+    place = np.rint((1 - ranking.astype(np.float64)) * n).astype(np.int64).ravel()
+    if place.min() >= 0 and place.max() < n and (np.bincount(place, minlength=n) == 1).all():
+        return np.asarray(place.reshape(ranking.shape) / n)
+    return np.asarray(ranks(torch.from_numpy(ranking)[None])[0].numpy())
 
 
 def ranks(relevance: Tensor) -> Tensor:

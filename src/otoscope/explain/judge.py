@@ -2,7 +2,7 @@
 
 With the sound's complex spectrum X, the gain g of a mask and a filling Y (:mod:`otoscope.explain.removal`) the network
 hears g X + (1 - g) Y, and the same for the mask 1 - M; the probabilities of both are measured against those of the
-whole sound by :mod:`otoscope.metrics.faithfulness`. Masks of one sound are heard in batches.
+whole sound by :mod:`otoscope.metrics.faithfulness`. Masks of any sounds are heard in batches.
 """
 
 from __future__ import annotations
@@ -38,6 +38,28 @@ MEASURES = (
 ROUNDING = 1e-4
 """A class's probability has increased where it did by more than this: resynthesis alone changes it by about 1e-6."""
 OF_MASK = ("mask_size", "sparseness", "complexity", "energy_share", "roughness")
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Spectra of sounds ``(sound, channel, frequency, frame)``, and what fills removed bins; None: silence."""
+
+    spectrum: Tensor
+    fill: Tensor | None
+
+    def at(self, places: Tensor) -> _Sources:
+        """Return some of the sounds."""
+        return _Sources(self.spectrum[places], None if self.fill is None else self.fill[places])
+
+    def edited(self, passed: Tensor) -> Tensor:
+        """Return what gains ``(mask, 1, frequency, frame)`` leave of the sounds, filled."""
+        return self.spectrum * passed if self.fill is None else edited(self.spectrum, passed, self.fill)
+
+
+def _owners(owners: NDArray[np.int64], spectra: Tensor) -> Tensor:
+    """Return the sound of each mask; one, which is not copied, where it is the same for all."""
+    same = bool((owners == owners[0]).all())
+    return torch.from_numpy(owners[:1] if same else owners).to(spectra.device)
 
 
 @dataclass(frozen=True)
@@ -100,10 +122,69 @@ class Judge:
     def both(
         self, spectrum: Tensor, masks: NDArray[Any], fill: Tensor, n_samples: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the outputs ``(mask, class)`` for what masks keep and for what they leave."""
-        stack = torch.from_numpy(np.asarray(masks, np.float32)).to(spectrum.device)
-        found = self.heard(spectrum, torch.cat([stack, 1 - stack]), fill, n_samples)
-        return found[: len(stack)], found[len(stack) :]
+        """Return the outputs ``(mask, class)`` for what masks of one sound keep and for what they leave."""
+        return self.pairs(spectrum, masks, np.zeros(len(masks), np.int64), fill, n_samples)
+
+    def pairs(
+        self,
+        spectra: Tensor,
+        masks: NDArray[Any],
+        owners: NDArray[np.int64],
+        fills: Tensor,
+        n_samples: int,
+        waveforms: Tensor | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the outputs ``(mask, class)`` for what masks of several sounds keep and for what they leave.
+
+        Parameters
+        ----------
+        spectra, fills : Tensor, shape (sound, channel, frequency, frame)
+            Complex.
+        masks : array (mask, frequency, frame)
+            In [0, 1].
+        owners : array of int (mask,)
+            The sound of each mask.
+        n_samples : int
+            Length of the sounds.
+        waveforms : Tensor, shape (sound, channel, time), optional
+            What the spectra resynthesise to, where that is at hand: spares an inverse transform.
+        """
+        reentry = Reentry(self.model, self.on, self.entry, n_samples)
+        sources = _Sources(spectra, fills if bool(torch.view_as_real(fills).any()) else None)
+        kept, left, at_once = [], [], max(1, self.batch_size // 2)
+        with torch.no_grad():
+            whole = self._whole(sources, waveforms, reentry)
+            for start in range(0, len(masks), at_once):
+                few = np.asarray(masks[start : start + at_once], np.float32)
+                mask = torch.from_numpy(few).to(spectra.device)[:, None]
+                own = _owners(owners[start : start + at_once], spectra)
+                heard = self._of_pairs(mask, sources.at(own), None if whole is None else whole[own], reentry)
+                kept.append(heard[: len(mask)])
+                left.append(heard[len(mask) :])
+        first, second = (np.asarray(torch.cat(one).double().cpu().numpy()) for one in (kept, left))
+        return first, second
+
+    def _whole(self, sources: _Sources, waveforms: Tensor | None, reentry: Reentry) -> Tensor | None:
+        """Return the sound of everything with all that fills it ``(sound, channel, time)``; None where it is no sum.
+
+        Gains of a linear mask and of the rest add up to 1, so that the rest's sound is this one less the mask's.
+        """
+        if self.domain != "linear" or reentry.by_magnitude:
+            return None
+        own = self.on.sound(sources.spectrum, reentry.n_samples) if waveforms is None else waveforms
+        return own if sources.fill is None else own + self.on.sound(sources.fill, reentry.n_samples)
+
+    def _of_pairs(self, mask: Tensor, sources: _Sources, whole: Tensor | None, reentry: Reentry) -> Tensor:
+        """Return the outputs for what each mask keeps, then for what each leaves."""
+        if whole is not None:
+            kept = self.on.sound(sources.edited(mask), reentry.n_samples)
+            return outputs(self.model, torch.cat([kept, whole - kept]))
+        size = sources.spectrum.abs()
+        sides = [sources.edited(gain(one, size, self.domain)) for one in (mask, 1 - mask)]
+        heard = torch.cat(sides)
+        if reentry.by_magnitude:
+            return reentry.output(heard.abs().mean(1), heard.mean(1))
+        return outputs(self.model, self.on.sound(heard, reentry.n_samples))
 
     def shapes(self, masks: NDArray[Any], magnitude: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         """Return size, sparseness, complexity, share of energy and roughness of masks ``(mask, frequency, frame)``."""
