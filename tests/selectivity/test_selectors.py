@@ -180,3 +180,19 @@ def test_features_are_summed_over_groups_once() -> None:
     block = Block((10 * values).astype(np.float32), np.full(30, 10, np.float32))
     for name in SELECTORS:
         assert load(SELECTORS[name]).features(block, units).shape[1:] == (10, 4)
+
+
+@pytest.mark.parametrize("method", ["entropy", "mutual-information"])
+def test_weak_effects_keep_their_digits_in_single_precision(method) -> None:
+    """Permuted effects are float32, the true one float64: they must agree far below the spread of chance."""
+    labelling = worlds.task(60, 2, 5)
+    counts = np.random.default_rng(0).binomial(5000, 0.3, size=(120, 200))
+    (layer,) = from_arrays({"x": counts}, np.full(120, 5000))
+    selector, units = load(SELECTORS[method]), exchangeable(labelling)
+    found = [
+        selector.effect(class_sums(layer, selector, units, true_deal(labelling, units), dtype))[0]
+        .double()
+        .numpy()
+        for dtype in (torch.float32, torch.float64)
+    ]
+    assert found[1].max() < 1e-3 and np.abs(found[0] - found[1]).max() < 2e-3 * found[1].std()

@@ -22,28 +22,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from otoscope.selectivity import entropy
-from otoscope.selectivity.mutual_information import features
+from otoscope.selectivity.mutual_information import divergence, features
 from otoscope.selectivity.selector import Choice, RuleOptions, Selector, Sums, numbers
 
 
 def effect(sums: Sums) -> Tensor:
-    """Return 1 - H / log C, ``(..., 1, neuron)``; NaN for a dead neuron."""
-    n = sums.observations.double()
-    p = sums.features[0].double() * torch.where(n > 0, 1 / n, 0)
-    total = p.sum(dim=-2, keepdim=True)
-    plogp = p.clamp_min(torch.finfo(p.dtype).tiny).log_().mul_(p).sum(dim=-2, keepdim=True)
-    height = total.log() - plogp / total  # H of p / total
-    n_classes = (n > 0).sum(dim=-2, keepdim=True)
-    found: Tensor = 1 - height / torch.log(n_classes.to(height.dtype))
+    """Return 1 - H / log C, ``(..., 1, neuron)``; NaN for a dead neuron.
+
+    It is the divergence of p / total from equal shares, over log C.
+    """
+    observed = sums.observations > 0
+    n_classes = observed.sum(dim=-2, keepdim=True)
+    apart = divergence(_lift(sums, observed, n_classes).sub_(1)).mul_(observed)
+    found: Tensor = apart.sum(dim=-2, keepdim=True) / (n_classes * torch.log(n_classes.to(apart.dtype)))
     return found
 
 
 def lift(sums: Sums) -> Tensor:
     """Return p[c] / mean of p over observed classes ``(..., class, neuron)``; NaN for a dead neuron or empty class."""
     observed = sums.observations > 0
+    found = _lift(sums, observed, observed.sum(dim=-2, keepdim=True))
+    return found if bool(observed.all()) else torch.where(observed, found, torch.nan)
+
+
+def _lift(sums: Sums, observed: Tensor, n_classes: Tensor) -> Tensor:
     p = sums.features[0] * torch.where(observed, 1 / sums.observations, 0)
-    even = p.sum(dim=-2, keepdim=True) / observed.sum(dim=-2, keepdim=True)
-    return torch.where(observed, p / even, torch.nan)
+    return p.div_(p.sum(dim=-2, keepdim=True).div_(n_classes))
 
 
 def published(sums: Sums, found: NDArray[np.float64], options: RuleOptions) -> Choice:

@@ -24,22 +24,33 @@ def features(block: Block, units: Units) -> NDArray[np.float32]:
 
 def effect(sums: Sums) -> Tensor:
     """Return signed I(A; B) / H(B) ``(..., class, neuron)``; NaN for a class with no observation or with all."""
-    n = sums.n_observations  # float64: information is a small difference of large sums
-    class_share = sums.observations.double() / n
-    both = sums.features[0].double() / n
-    fires = sums.over_all[0].double() / n
-    cells = [both, fires - both, class_share - both, 1 - fires - class_share + both]
-    about_class = _plogp(class_share) + _plogp(1 - class_share)
-    shared = -_plogp(fires) - _plogp(1 - fires) - about_class
-    for cell in cells:
-        shared = shared + _plogp(cell)
-    more = torch.sign(both - fires * class_share)
-    return shared.clamp_(min=0).mul_(more).div_(-about_class)
+    n = sums.n_observations
+    own, fires = sums.observations / n, sums.over_all[0] / n
+    apart = sums.features[0] / n - fires * own
+    shared = torch.zeros_like(apart)
+    for a, b, sign in (  # a (neuron,), b (..., class, 1)
+        (fires, own, 1),
+        (1 - fires, 1 - own, 1),
+        (fires, 1 - own, -1),
+        (1 - fires, own, -1),
+    ):
+        relative = (apart * (sign * _inverse(b))).mul_(_inverse(a))
+        shared += divergence(relative).mul_(b).mul_(a)
+    about_class = -torch.special.xlogy(own, own) - torch.special.xlogy(1 - own, 1 - own)
+    return shared.mul_(torch.sign(apart)).div_(about_class)
 
 
-def _plogp(p: Tensor) -> Tensor:
-    found: Tensor = p.clamp_min(torch.finfo(p.dtype).tiny).log_().mul_(p)
-    return found
+def _inverse(share: Tensor) -> Tensor:
+    return torch.where(share > 0, 1 / share, 0)
+
+
+def divergence(deviation: Tensor) -> Tensor:
+    """Return (1 + d) log(1 + d) - d of relative deviations d >= -1: what a cell adds to a divergence, never below 0.
+
+    Written so, small deviations lose no digits: sums of p log p would cancel to nothing in single precision.
+    """
+    logs = deviation.clamp_min(-1 + torch.finfo(deviation.dtype).eps).log1p_()
+    return (deviation + 1).mul_(logs).sub_(deviation)
 
 
 SELECTOR = Selector(
