@@ -160,3 +160,13 @@ def test_size_on_the_speakers_of_fsdd(test_data: Path) -> None:
     by_speaker = rejections(null, female, donor_maps(speakers, 99, seed=0), smallest)
     assert by_speaker.min() == pytest.approx(1 / 15)
     assert np.mean(by_speaker <= 0.1) == pytest.approx(0.1, abs=0.05)
+
+
+def test_rows_of_content_count_as_their_codes_do() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 40)
+    groups = np.arange(40) // 2
+    rows = np.eye(3)[codes] * 0.5
+    rows[rows == 0] *= -1  # -0 is 0
+    rows[::2] = np.abs(rows[::2])
+    assert attainable_p(groups, rows) == pytest.approx(attainable_p(groups, codes))

@@ -162,6 +162,14 @@ def test_a_class_per_group_cannot_be_tested() -> None:
     assert not found.choice.selected.any() and found.evidence.p.min() >= 1 / 15
 
 
+def test_a_thousand_classes_have_more_orders_than_a_float_can_count() -> None:
+    group = np.repeat(np.arange(2000), 2)
+    many = Labelling("made up", (), np.arange(4000), np.eye(1000)[group % 1000], group.astype(str))
+    assert attainable(many) == 0.0
+    own = Labelling("made up", (), np.arange(1000), np.eye(1000), np.arange(1000).astype(str))
+    assert attainable(own) == pytest.approx(1), "each class is one clip: every deal is the same up to names"
+
+
 def test_attainable_p_by_counting_the_deals() -> None:
     """Over all orders of five groups, how many different best-of-two tables are there?"""
     label = np.array([0, 0, 1, 1, 1])

@@ -28,6 +28,7 @@ Smyth, "Permutation P-values Should Never Be Zero", 2010.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any
 
@@ -158,18 +159,39 @@ def attainable_p(
     >>> round(1 / attainable_p(speakers, speakers < 2))
     15
     """
+    return float(np.exp(log_attainable_p(groups, content, strata=strata, min_groups=min_groups)))
+
+
+def log_attainable_p(
+    groups: NDArray[Any],
+    content: NDArray[Any],
+    *,
+    strata: NDArray[Any] | None = None,
+    min_groups: int = MIN_GROUPS,
+) -> float:
+    """Return the natural logarithm of :func:`attainable_p`, which is 0 in floating point where deals are many."""
     validate(groups, strata)
     if len(content) != len(groups):
         raise InputError(f"expected one row of content a clip, got {len(content)} for {len(groups)}")
     group = _codes(groups)
-    row = np.unique(content, axis=0, return_inverse=True)[1].reshape(-1)
+    row = _rows(content)
     sizes = np.bincount(group)
     bins = _bins(group, sizes, strata, min_groups)
     pairs, counts = np.unique(np.stack([group, row], axis=1), axis=0, return_counts=True)
     alike = Counter(zip(bins.tolist(), _makeup(pairs, counts, sizes)))
     within = _log_factorials(sizes) - _log_factorials(counts)
     between = _log_factorials(np.bincount(bins)) - _log_factorials(np.array(list(alike.values())))
-    return float(np.exp(-within - between))
+    return -float(within) - float(between)
+
+
+def _rows(content: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number for each row's content: equal rows, equal numbers; O(size), where sorting long rows is slow."""
+    if content.ndim == 1:
+        return _codes(content)
+    plain = np.ascontiguousarray(content + 0.0 if content.dtype.kind == "f" else content)  # -0 is 0
+    seen: dict[bytes, int] = {}
+    digests = (hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in plain)
+    return np.array([seen.setdefault(one, len(seen)) for one in digests], np.int64)
 
 
 def _codes(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -42,8 +42,8 @@ from otoscope.selectivity.selector import Selector, Sums, numbers
 from otoscope.selectivity.units import Bags, Deals, Units
 
 NULLS = ("pooled", "tail", "counted")
-READ_WIDTH = 1024
-"""Neurons read from the disk at a time: a chunk of the recorder's arrays."""
+READ_WIDTH, READ_CELLS = 1024, 2**25
+"""Neurons read from the disk at a time: a chunk of the recorder's arrays, fewer where clips are many."""
 _CELLS = 2**21
 """Permuted effects held at a time: few enough to stay in the processor's cache."""
 _SLACK = 1e-4
@@ -70,7 +70,7 @@ class Features:
 
 def read(layer: Layer, selector: Selector, units: Units) -> Iterator[Features]:
     """Yield the layer's features, block of columns by block."""
-    width = layer.n_neurons if selector.whole_layer else READ_WIDTH
+    width = layer.n_neurons if selector.whole_layer else min(READ_WIDTH, max(32, READ_CELLS // len(units.of)))
     clips = torch.from_numpy(units.clips[:, None])
     for columns in layer.columns(width):
         block = layer.read(columns)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from otoscope.metrics.permutation import attainable_p, donor_maps
+from otoscope.metrics.permutation import donor_maps, log_attainable_p
 from otoscope.selectivity.labels import Labelling
 
 
@@ -171,8 +171,8 @@ def attainable(task: Labelling) -> float:
     """Return the smallest p that the best of the classes can reach: in (0, 1]."""
     units = exchangeable(task)
     task = task.taken(units.first) if units.whole_sources else task
-    one = attainable_p(task.groups, task.weights, strata=task.strata)
-    return min(1.0, one * math.exp(_exchanges(task)))
+    one = log_attainable_p(task.groups, task.weights, strata=task.strata)
+    return math.exp(min(0.0, one + _exchanges(task)))
 
 
 def _exchanges(task: Labelling) -> float:
