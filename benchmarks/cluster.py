@@ -1,12 +1,15 @@
 """Does Ray cost anything, does a second worker help, and does the driver stay small?
 
-* ``ray_over_local``: one Ray worker against this process, one thread each, on blocks that take long (aim <= 1.05);
+* ``ray_over_local``: one Ray worker against this process, one thread each, on blocks of 30 s and more (aim <= 1.05);
 * ``two_over_one``: two single-threaded Ray workers against one (aim >= 1.8);
-  both are seconds per clip beyond a first block for each worker, so that the start of Ray's workers is not in them;
-* ``driver``: peak memory of a driver that hands out 10^3 and 10^5 (quick: 10^2 and 10^3) blocks of next to no work;
+  both are seconds per clip from the begin of a process's first block to the end of its last, merging included, the
+  start of Ray's workers not;
+* ``driver``: peak memory of a driver that hands out 10^3 and 10^5 (quick: 10^2 and 300) blocks of next to no work, and
+  its milliseconds per block between the two;
 * ``merge``: microseconds per neuron to merge two summaries, and their bytes.
 
-The network is an AST of a few blocks with random weights, the sounds are seeded.
+The network is an AST of a few blocks with random weights, the sounds are seeded and last 30 s: eleven windows. Two
+blocks of 80 clips a process are 70 s each way on a core that takes 40 ms a window.
 """
 
 from __future__ import annotations
@@ -22,52 +25,68 @@ from typing import Any
 from benchmarks.sounds import synthesised
 
 _RECORD = """
-import json, sys, time
+import json, logging, os, sys, time
+from dataclasses import dataclass
+from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from otoscope.data import open_data
 from otoscope.models import transformer
+from otoscope.record import stage, summary
 from otoscope.record.config import RecordConfig
 from otoscope.record.job import Job, create_arrays
 from otoscope.record.layers import resolve
 from otoscope.record.probe import probe
 from otoscope.record.work import Recording
-from otoscope.record import stage, summary
 from otoscope.store import run as runs
 from otoscope.work import blocks
 from otoscope.work.engine import Engine, run
-from pathlib import Path
-folder, out, n, block, workers = sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:])
+folder, out, n, block = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 clips = open_data(f"folder:{folder}?levels=-").select(limit=n)
 model = transformer.build(("a", "b"), dim=384, depth=8, heads=6, clip_s=5.0).eval()
 config = RecordConfig(block=block, batch_size=8, workers=0, evidence_clips=0)
 layers, _ = probe(model, resolve(model, config.layers))
-engine = Engine()
-if workers:
-    import logging, os, ray
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-    ray.init(address="local", num_cpus=workers, **quiet)
-    engine = Engine(name="ray", workers=workers)
-def record(where, limit):
-    some = clips.take(range(limit))
-    made = runs.create(where, stage.identify(model, some, layers, config, where))
-    job = Job(model, layers, some, made, config)
+@dataclass
+class Timed(Recording):
+    times: Path = Path()
+    def begin(self, device, threads):
+        super().begin(device, threads)
+        self.try_alone(0)
+    def compute(self, todo, set_aside):
+        started = time.time()
+        yield from super().compute(todo, set_aside)
+        said = [os.getpid(), started, time.time(), sum(one.n_rows for one in todo)]
+        (self.times / str(todo[0].index)).write_text(json.dumps(said))
+def s_per_clip(name, limit, engine):
+    where = out / name
+    made = runs.create(where, stage.identify(model, clips.take(range(limit)), layers, config, where))
+    job = Job(model, layers, clips.take(range(limit)), made, config)
     create_arrays(job)
-    started = time.perf_counter()
-    run(blocks.plan(limit, block), job.summaries, Recording(job), summary.merge_files, engine)
-    return time.perf_counter() - started
-few = block * max(workers, 1)
-short, whole = record(out / "short", few), record(out / "whole", n)
-print(json.dumps({"start_s": short - (whole - short) * few / (n - few), "s_per_clip": (whole - short) / (n - few)}))
+    (where / "times").mkdir()
+    work = Timed(job, times=where / "times")
+    if engine.name == "local":
+        work.begin("cpu", 1)
+    run(blocks.plan(limit, block), job.summaries, work, summary.merge_files, engine)
+    said = [json.loads(one.read_text()) for one in work.times.iterdir()]
+    rates = []
+    for process in {one[0] for one in said}:
+        own = [one for one in said if one[0] == process]
+        rates.append(sum(one[3] for one in own) / (max(one[2] for one in own) - min(one[1] for one in own)))
+    return 1 / sum(rates)
+import ray
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+found = {"local": s_per_clip("local", n // 2, Engine())}
+quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+ray.init(address="local", num_cpus=2, **quiet)
+found["one_worker"] = s_per_clip("one", n // 2, Engine(name="ray", workers=1))
+found["two_workers"] = s_per_clip("two", n, Engine(name="ray", workers=2))
+print(json.dumps(found))
 """
 
 _DRIVE = """
-import json, sys
+import json, sys, time
 from dataclasses import dataclass
 from pathlib import Path
-import numpy as np
-from otoscope.store import tensors
 from otoscope.work.blocks import Node, plan
 from otoscope.work.engine import Engine, Finished, run
 folder, n = Path(sys.argv[1]), int(sys.argv[2])
@@ -83,9 +102,10 @@ class Nothing:
     def try_alone(self, row): pass
 def merge(left, right, out):
     out.write_bytes(b"1")
+started = time.perf_counter()
 run(plan(n, 1), folder, Nothing(folder), merge, Engine(name="ray", workers=2))
 status = Path("/proc/self/status").read_text()
-print(json.dumps({"peak_mb": int(status.partition("VmHWM:")[2].split()[0]) / 1024}))
+print(json.dumps({"s": time.perf_counter() - started, "peak_mb": int(status.partition("VmHWM:")[2].split()[0]) / 1024}))
 """
 
 _MERGE = """
@@ -129,20 +149,19 @@ def _run(job: str, *arguments: object) -> dict[str, float]:
 
 def measure(quick: bool) -> dict[str, Any]:
     """Return the ratios, the driver's memory and the cost of a merge."""
-    clips, block = (16, 4) if quick else (320, 40)
-    figures: dict[str, Any] = {}
+    clips, block, seconds = (8, 2, 5.0) if quick else (320, 80, 30.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        synthesised(folder, clips, 5.0)
-        for kind, workers in (("local", 0), ("one_worker", 1), ("two_workers", 2)):
-            figures[kind] = _run(_RECORD, folder / "sounds-5s", folder / kind, clips, block, workers)
-        figures["ray_over_local"] = figures["one_worker"]["s_per_clip"] / figures["local"]["s_per_clip"]
-        figures["two_over_one"] = figures["one_worker"]["s_per_clip"] / figures["two_workers"]["s_per_clip"]
-        few, many = (100, 1_000) if quick else (1_000, 100_000)
-        for n in (few, many):
-            figures[f"driver_{n}_blocks"] = _run(_DRIVE, folder / f"drive-{n}", n)
-        growth = figures[f"driver_{many}_blocks"]["peak_mb"] / figures[f"driver_{few}_blocks"]["peak_mb"] - 1
-        figures["driver_growth"] = growth
+        synthesised(folder, clips, seconds)
+        figures: dict[str, Any] = dict(_run(_RECORD, folder / f"sounds-{seconds:g}s", folder, clips, block))
+        figures["block_s"] = block * figures["local"]
+        figures["ray_over_local"] = figures["one_worker"] / figures["local"]
+        figures["two_over_one"] = figures["one_worker"] / figures["two_workers"]
+        few, many = (100, 300) if quick else (1_000, 100_000)
+        small, large = (_run(_DRIVE, folder / f"drive-{n}", n) for n in (few, many))
+        figures |= {f"driver_{few}_blocks": small, f"driver_{many}_blocks": large}
+        figures["driver_growth"] = large["peak_mb"] / small["peak_mb"] - 1
+        figures["driver_ms_per_block"] = 1e3 * (large["s"] - small["s"]) / (many - few)
         (folder / "merge").mkdir()
         figures["merge"] = _run(_MERGE, folder / "merge", 512 if quick else 3072)
     return figures
