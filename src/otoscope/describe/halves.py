@@ -2,6 +2,10 @@
 
 Definition: groups are drawn in random order; each goes to the side that is furthest below its share of the clips.
 So a description is scored on recordings, speakers or artists it has not been chosen on.
+
+Labels play no part: a description must not be helped by halves that a label set balances. That, and the random order,
+is how it differs from :func:`otoscope.data.splits.split_by_group`, which balances classes over any number of parts and
+deals the largest groups first; :func:`otoscope.selectivity.measure.halves` balances the classes of one task.
 """
 
 from __future__ import annotations

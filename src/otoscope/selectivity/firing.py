@@ -1,11 +1,12 @@
 """How often does each neuron fire in each clip? The recorder's counts, layer by layer, as one of three units.
 
-``token``: positive positions among the clip's positions (the recorder's, special tokens and padding excluded).
+``token``: positive positions among the clip's positions; special tokens and padding are no positions, unless the run was
+recorded with them.
 ``clip-any``: 1 where any position is positive, of 1; near 1 everywhere for clips of many positions.
 ``clip-mean``: 1 where the mean over the clip's positions is positive, of 1; needs pooled means.
 
-Whether ``token`` counts special tokens and padding, the recording decides (:func:`counted` says it). Of labelled events
-the same is read by event: ``token`` and ``clip-any`` over the event's positions.
+:func:`counted` says in words what a run's counts leave out. Of labelled events the same is read by event: ``token`` and
+``clip-any`` over the event's positions.
 
 A :class:`Block` holds some neurons of a layer over the clips that a label set labels; nothing larger is kept in memory.
 """
