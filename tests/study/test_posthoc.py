@@ -15,7 +15,7 @@ from otoscope.errors import InputError, UnknownNameError
 from otoscope.models import cnn
 from otoscope.models.audio_model import AudioModel
 from otoscope.study.reproduce.exhibits import exhibits
-from otoscope.study.reproduce.posthoc import IN_DOMAIN, OUT_OF_DOMAIN, ROWS, reproduce
+from otoscope.study.reproduce.posthoc import IN_DOMAIN, OUT_OF_DOMAIN, ROWS, _how, reproduce
 from otoscope.study.reproduce.posthoc_bench import over_seeds, prepare
 from otoscope.study.reproduce.posthoc_config import PosthocConfig
 
@@ -71,7 +71,7 @@ def test_controls_stand_beside_explanations_on_every_set_of_sounds(found) -> Non
     assert row["n"] == 6 and row["n_target"] == 6 and row["energy_share"] == pytest.approx(1)
     assert row["target_share"] == pytest.approx(row["input_share"])  # all of it passes
     assert row["improvement_db"] == pytest.approx(0, abs=1e-6) and 0 <= row["localisation_auroc"] <= 1
-    cell = f"{row['energy_in_events']:.4g} ({row['energy_in_events_low']:.4g} to "
+    cell = f"{row['energy_in_events']:.4g} ({row['energy_in_events_low']:.3g} to "
     assert cell in page.read_text()  # a mean with its interval is one cell
 
 
@@ -146,6 +146,22 @@ def test_trainings_are_configured_and_rest_on_one_dictionary_a_seed(tmp_path: Pa
         assert (
             account["config"]["start_from"] == str(there["lmac"]) and "snr_db=0.0" in account["contamination"]
         )
+
+
+def test_the_recipes_mixtures_are_of_two_folds(tmp_path: Path) -> None:
+    clips = open_data("sounds:?n=10&kinds=rain,siren&duration_s=0.5")
+    bench = prepare(_network(), clips, tmp_path, PosthocConfig.of({**FEW, "contamination": "mixtures"}))
+    heard = bench.sounds(bench.networks[0], "contaminated")
+    assert len(heard) == 2 * 2 and heard.parts is not None
+    assert set(heard.groups) == set(clips.table.filter(fold=4)["group"])
+    names = sorted("+".join(sorted(one)) for one in heard.parts)
+    assert names == ["rain", "rain+siren", "rain+siren", "siren"]  # of either class, as published
+    command, note = _how(bench, "contaminated")
+    assert "contaminated:DATA?folds=4&from_folds=5&snr_db=12.04" in command and "chose the network" in note
+    with pytest.raises(UnknownNameError, match=r"contamination 'whamm'.*mixtures"):
+        PosthocConfig(contamination="whamm")
+    with pytest.raises(InputError, match="'speech' is drawn from a collection"):
+        PosthocConfig(contamination="speech")
 
 
 def test_settings_of_trainings_are_refused_before_anything_is_trained(tmp_path: Path) -> None:

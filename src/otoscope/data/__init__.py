@@ -37,6 +37,7 @@ DATASETS: dict[str, str] = {
     "parquet": "otoscope.data.parquet:load",
     "hub": "otoscope.data.hub:load",
     "mix": "otoscope.data.mixture:load",
+    "contaminated": "otoscope.data.contaminated:load",
     "sounds": "otoscope.data.sounds:load",
     "notes": "otoscope.data.notes:load",
 }

@@ -31,6 +31,7 @@ SOURCES: dict[str, str] = {
     "tar": "otoscope.data.tar_source:TarSource",
     "parquet": "otoscope.data.parquet_source:ParquetSource",
     "mix": "otoscope.data.mixture_source:MixtureSource",
+    "contaminated": "otoscope.data.contaminated:PairSource",
 }
 
 #: Where a run keeps its clips' labelled onsets, if they have any.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from otoscope.audio.windows import fit
 from otoscope.data.clips import Clips
 from otoscope.data.contaminate import Contaminated, Contaminator
+from otoscope.data.contaminated import PairSource
 from otoscope.data.mixture_source import MixtureSource
 from otoscope.errors import EmptyDataError, Failure, OtoscopeError
 from otoscope.explain.sounds import Sounds
@@ -23,10 +25,13 @@ OTHER = ""
 
 
 def with_parts(sounds: Sounds, clips: Clips, model: AudioModel) -> Sounds:
-    """Return sounds that know their parts where the collection mixes them (``mix:``) at the network's rate."""
+    """Return sounds that know their parts where the collection mixes them (``mix:``, ``contaminated:``).
+
+    Both at the network's rate.
+    """
     source = clips.source
     if (
-        not isinstance(source, MixtureSource)
+        not isinstance(source, MixtureSource | PairSource)
         or source.sample_rate != model.sample_rate
         or sounds.rows is None
     ):
@@ -38,10 +43,13 @@ def with_parts(sounds: Sounds, clips: Clips, model: AudioModel) -> Sounds:
     return replace(sounds, parts=found)
 
 
-def _parts_of(clips: Clips, source: MixtureSource, row: int, n_samples: int, short: str) -> Parts:
-    labels = [] if clips.events is None else clips.events.filter(row=row).sort("part")["label"].to_list()
+def _parts_of(
+    clips: Clips, source: MixtureSource | PairSource, row: int, n_samples: int, short: str
+) -> Parts:
+    record = clips.record(row)
+    labels = [str(one["label"]) for one in json.loads(record["parts"])]
     found: dict[str, NDArray[np.float32]] = {}
-    for label, part in zip(labels, source.parts(clips.record(row)), strict=True):
+    for label, part in zip(labels, source.parts(record), strict=True):
         heard = fit(part[None, :n_samples], n_samples, short)
         found[label] = found[label] + heard if label in found else heard
     return found

@@ -172,7 +172,7 @@ def packed(table: pl.DataFrame) -> pl.DataFrame:
 
 def _with_ends(row: dict[str, Any], name: str) -> str:
     pairs = [(row.get(f"{name}{kind}_low"), row.get(f"{name}{kind}_high")) for kind in ("", "_seeds")]
-    inside = [f"{_cell(low)} to {_cell(high)}" for low, high in pairs if low is not None]
+    inside = [f"{low:.3g} to {high:.3g}" for low, high in pairs if low is not None and high is not None]
     return f"{_cell(row[name])} ({'; '.join(inside)})" if inside else _cell(row[name])
 
 

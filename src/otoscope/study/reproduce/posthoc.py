@@ -40,7 +40,7 @@ from otoscope.study.reproduce.posthoc_bench import (
     over_seeds,
     prepare,
 )
-from otoscope.study.reproduce.posthoc_config import PosthocConfig
+from otoscope.study.reproduce.posthoc_config import MIXTURES, PUBLISHED_VALID, PosthocConfig
 from otoscope.study.reproduce.posthoc_scores import CLEAN, CONTAMINATED, LOCATED
 
 CONFIG = PosthocConfig
@@ -176,19 +176,20 @@ def table(bench: Bench, kind: str, wanted: tuple[str, ...]) -> Result:
 
 def _how(bench: Bench, kind: str) -> list[str]:
     """Return the command that scores so, and what the numbers are of."""
-    how, words = (
-        bench.config,
-        ["otoscope score-explanations MODEL --data DATA --method METHOD --explainer DIR"],
-    )
-    data, of = f"{len(bench.rows)} clips of folds {how.folds}", ""
-    if kind == CONTAMINATED:
-        words.append(f"--contamination {how.contamination} --snr {how.snr_db:g}")
-        words += [f"--contaminants {how.contaminants}"] if how.contaminants else []
-        of = f", each with {how.contamination} under it at {how.snr_db:g} dB"
+    how = bench.config
+    data, of = f"DATA --folds {how.folds}", f"{len(bench.rows)} clips of folds {how.folds}"
     if kind == LOCATED:
-        words, data = [words[0].replace("DATA", "mix:DATA")], f"{how.located} mixtures of {data}"
-    note = f"{data}{of}. In brackets: 95 % over groups; then the least and the largest mean of a seed"
-    return [" ".join([*words, "--out DIR"]), note]
+        data, of = "mix:DATA", f"{how.located} mixtures of {of}"
+    elif kind == CONTAMINATED and how.contamination == MIXTURES:
+        upper = how.valid_folds or PUBLISHED_VALID
+        data = f"'contaminated:DATA?folds={upper}&from_folds={how.folds}&snr_db={how.snr_db:g}'"
+        of = f"clips of folds {upper}, which chose the network, with clips of folds {how.folds} under them"
+    elif kind == CONTAMINATED:
+        data += f" --contamination {how.contamination} --snr {how.snr_db:g}"
+        data += f" --contaminants {how.contaminants}" if how.contaminants else ""
+        of += f", each with {how.contamination} under it at {how.snr_db:g} dB"
+    command = f"otoscope score-explanations MODEL --data {data} --method METHOD --explainer DIR --out DIR"
+    return [command, f"{of}. In brackets: 95 % over groups; then the least and the largest mean of a seed"]
 
 
 def means_first(table: pl.DataFrame) -> pl.DataFrame:

@@ -7,13 +7,16 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from otoscope.errors import UnknownNameError
+from otoscope.data.contaminate import KINDS
+from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain import CONTROLS, TRAINABLE
 from otoscope.stage_config import Seed, StageConfig
 
 FINETUNED = "lmac-finetuned"
 """A training of its own here: L-MAC's, from the L-MAC of the same seed, under guidance."""
 TRAININGS = (*TRAINABLE, FINETUNED)
+MIXTURES, PUBLISHED_VALID = "mixtures", "4"
+"""The recipes' contamination, and the folds that its upper clips are of."""
 
 
 class PosthocConfig(StageConfig):
@@ -45,7 +48,9 @@ class PosthocConfig(StageConfig):
     clips : int or None
         At most so many of them, spread evenly; None: all.
     contamination : str
-        ``clip``, ``white``, ``speech`` or ``noise``; the published table does not say which.
+        ``clip``, ``white``, ``speech`` or ``noise``, or ``mixtures``, the recipes' own protocol: clips of
+        ``valid_folds`` (4 where none are given) with clips of ``folds`` under them, two samples each
+        (:mod:`otoscope.data.contaminated`). The published table does not say which.
     contaminants : str or None
         Collection of speech or noise.
     snr_db : float
@@ -94,8 +99,15 @@ class PosthocConfig(StageConfig):
         return found
 
     @model_validator(mode="after")
-    def _known_trainings(self) -> Self:
+    def _known_names(self) -> Self:
         for name in (*self.train, *self.train_settings):
             if name not in TRAININGS:
                 raise UnknownNameError.of("training", name, TRAININGS)
+        known = (*KINDS, MIXTURES)
+        if self.contamination not in known:
+            raise UnknownNameError.of("contamination", self.contamination, known)
+        if self.contamination in ("speech", "noise") and self.contaminants is None:
+            raise InputError(
+                f"contamination {self.contamination!r} is drawn from a collection: give contaminants, such as fsdd:PATH"
+            )
         return self

@@ -4,7 +4,7 @@
 sounds             what is judged
 =================  ==================================================================================================
 ``clean``          the judged clips
-``contaminated``   the same with something else under each
+``contaminated``   the same with something else under each, or the recipes' own mixtures
 ``located``        mixtures of the judged clips whose onsets and parts are known (:mod:`otoscope.data.mixture`): where
                    and when the named class sounds can be compared with what a mask passes
 =================  ==================================================================================================
@@ -22,7 +22,9 @@ import numpy as np
 import polars as pl
 
 from otoscope.data.clips import Clips
+from otoscope.data.contaminated import pairs
 from otoscope.data.mixture import Recipe, mixtures
+from otoscope.errors import InputError
 from otoscope.explain.methods import Method
 from otoscope.explain.score import ScoreConfig, scored
 from otoscope.explain.score_set import ScoreSetConfig, sounds_of
@@ -32,7 +34,7 @@ from otoscope.models.weights import hash_weights
 from otoscope.progress import track
 from otoscope.store import manifest, tables
 from otoscope.store.hashing import hash8, sha256_json
-from otoscope.study.reproduce.posthoc_config import PosthocConfig
+from otoscope.study.reproduce.posthoc_config import MIXTURES, PUBLISHED_VALID, PosthocConfig
 
 VERSION = 1
 """Of what is kept; another one is scored anew."""
@@ -74,18 +76,47 @@ def sounds_for(
         If the judged clips are too few for mixtures, or carry several labels each.
     """
     how = scoring(config, kind)
-    if kind != LOCATED:
-        return sounds_of(model, clips, how, rows)[0]
+    if kind == LOCATED:
+        return sounds_of(model, _overlapping(model, clips.take(np.asarray(rows, np.int64)), config), how)[0]
+    if kind == CONTAMINATED and config.contamination == MIXTURES:
+        return sounds_of(model, _paired(model, clips, config), how)[0]
+    return sounds_of(model, clips, how, rows)[0]
+
+
+def _overlapping(model: AudioModel, judged: Clips, config: PosthocConfig) -> Clips:
+    """Return mixtures of the judged clips."""
     length = min(MIXTURE_S, model.clip_length.length_s or MIXTURE_S)
-    part = length * PART_S / MIXTURE_S
-    recipe = Recipe(config.located, (2, 2), length, GAINS_DB, part, CELL_GROUPS, "random", config.seed)
-    mixed = mixtures(clips.take(np.asarray(rows, np.int64)), recipe, sample_rate=model.sample_rate)
-    return sounds_of(model, mixed, how)[0]
+    recipe = Recipe(
+        n=config.located,
+        sources=(2, 2),
+        duration_s=length,
+        gains_db=GAINS_DB,
+        max_part_s=length * PART_S / MIXTURE_S,
+        cell_groups=CELL_GROUPS,
+        onset="random",
+        seed=config.seed,
+    )
+    return mixtures(judged, recipe, sample_rate=model.sample_rate)
+
+
+def _paired(model: AudioModel, clips: Clips, config: PosthocConfig) -> Clips:
+    """Return the recipes' mixtures, at most ``clips`` of them."""
+    if config.folds is None:
+        raise InputError("contamination 'mixtures' draws from the judged folds: name them (--folds 5)")
+    made = pairs(
+        clips,
+        config.valid_folds or PUBLISHED_VALID,
+        config.folds,
+        snr_db=config.snr_db,
+        sample_rate=model.sample_rate,
+        seed=config.seed,
+    )
+    return made if config.clips is None else made.select(limit=config.clips)
 
 
 def scoring(config: PosthocConfig, kind: str) -> ScoreSetConfig:
     """Return how a set of sounds is made and scored; curves are of clips that were not mixed here."""
-    dirty = kind == CONTAMINATED
+    dirty = kind == CONTAMINATED and config.contamination != MIXTURES
     return ScoreSetConfig(
         controls=config.controls,
         curves=config.curves and kind != LOCATED,
