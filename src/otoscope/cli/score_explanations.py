@@ -13,6 +13,7 @@ from otoscope.cli.output import counted, framed, print_json, print_lines
 if TYPE_CHECKING:
     import polars as pl
 
+    from otoscope.explain.score_set_config import ScoreSetConfig
     from otoscope.store.explanation_scores import Scores
 
 SHORT = {
@@ -96,23 +97,26 @@ def score_explanations(
     computing = options.engine_of(engine, address, workers, cpus_per_worker, gpus_per_worker)
     if dry_run:
         asked = methods(config.methods, folders, config.options, network)
-        n_clips = len(clips) if rows is None else len(rows)
-        per_case = 2 * (1 + len(config.controls)) * len(config.removals)
-        print_json(
-            {
-                "out": out,
-                "clips": n_clips,
-                "methods": [one.identity for one in asked],
-                "controls": config.controls,
-                "passes_per_case": per_case + (18 * 7 if config.curves else 0),
-                "config": config.model_dump(mode="json"),
-            }
-        )
+        planned = _plan(len(clips) if rows is None else len(rows), [one.identity for one in asked], config)
+        print_json({"out": out, **planned})
         return
     found = run_stage(
         network, clips, options.path(out), config, rows=rows, explainers=folders, to=to, engine=computing
     )
     _show(found, json)
+
+
+def _plan(n_clips: int, explainers: list[dict[str, Any]], config: ScoreSetConfig) -> dict[str, Any]:
+    """Return what would be done, JSON-able; controls that a case has not are counted as if it had them."""
+    from otoscope.explain.score_rows import passes_per_case
+
+    return {
+        "clips": n_clips,
+        "methods": explainers,
+        "controls": config.controls,
+        "passes_per_case": passes_per_case(config),
+        "config": config.model_dump(mode="json"),
+    }
 
 
 def _show(found: Scores, as_json: bool) -> None:

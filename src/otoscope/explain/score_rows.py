@@ -83,6 +83,23 @@ def table_of(
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def passes_per_case(how: ScoreConfig) -> int:
+    """Return how many times the network hears something for a case: two sides of each mask, ends of curves once.
+
+    Examples
+    --------
+    >>> passes_per_case(ScoreConfig(controls=("loudest",), removals=("zero",)))
+    4
+    >>> passes_per_case(ScoreConfig(controls=("loudest",), removals=("zero",), curves=True))
+    34
+    """
+    rows = 2 * (1 + len(how.controls)) * len(how.removals)
+    if not how.curves:
+        return rows
+    rankings = 1 + sum(one in RANKABLE for one in how.controls)
+    return rows + 2 + 2 * rankings * sum(0 < one < 1 for one in how.shares)
+
+
 def _at_once(model: AudioModel, how: ScoreConfig) -> int:
     """Return how many cases are heard together."""
     return 1 if device_of(model).type == "cpu" else max(1, how.batch_size // (2 * (1 + len(how.controls))))
