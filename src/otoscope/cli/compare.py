@@ -103,6 +103,6 @@ def _lines(found: Comparison, out: str) -> list[str]:
             if name == "differences":
                 table = table.filter(~table["scope"].str.starts_with("class "))
             kept = [one for one in columns or table.columns if one in table.columns]
-            lines += ["", f"{title}: {first} (first), {second} (second)", *framed(table.select(kept), 40)]
+            lines += ["", f"{title}: {first} (first), {second} (second)", *framed(table.select(kept), 60)]
     lines += ["", *(f"not made: {name}: {reason}" for name, reason in content["not_made"].items())]
     return [*lines, f"{out}: all tables and plots"]

@@ -160,12 +160,12 @@ def _held_out(couple: Couple, choosing: Places, scoring: Places) -> Floats:
 
 
 def _matched_interval(couple: Couple, config: CompareConfig) -> tuple[float, float]:
-    """Return the interval over groups of the scoring half, both ways of the first halving together."""
-    parts = []
-    for choosing, scoring in _both_ways(couple.halves[:1]):
+    """Return the interval over groups, of the mean over all halvings, both ways; the matches are kept."""
+    weights, parts = group_weights(couple.groups, config.replicates, config.seed), []
+    for choosing, scoring in _both_ways(couple.halves):
         rows, columns = matching(couple.x[choosing], couple.y[choosing])
-        weights = group_weights(couple.groups[scoring], config.replicates, config.seed)
-        found = weighted_pearson(couple.x[scoring][:, rows], couple.y[scoring][:, columns], weights)
+        x, y = couple.x[scoring][:, rows], couple.y[scoring][:, columns]
+        found = weighted_pearson(x, y, weights[:, scoring])
         parts.append(_row_means(found))
     low, high = percentile_interval(np.mean(parts, axis=0))
     return float(low), float(high)
