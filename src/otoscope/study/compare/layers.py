@@ -165,9 +165,11 @@ def _matched_interval(couple: Couple, config: CompareConfig) -> tuple[float, flo
     for choosing, scoring in _both_ways(couple.halves):
         rows, columns = matching(couple.x[choosing], couple.y[choosing])
         x, y = couple.x[scoring][:, rows], couple.y[scoring][:, columns]
-        found = weighted_pearson(x, y, weights[:, scoring])
+        heard = weights[:, scoring].any(axis=1)  # of few groups none may be drawn
+        found = np.full((len(weights), x.shape[1]), np.nan)
+        found[heard] = weighted_pearson(x, y, weights[heard][:, scoring])
         parts.append(_row_means(found))
-    low, high = percentile_interval(np.mean(parts, axis=0))
+    low, high = percentile_interval(_row_means(np.stack(parts, axis=1)))
     return float(low), float(high)
 
 
