@@ -52,7 +52,7 @@ def job_of(network, clips, folder: Path, how: ScoreSetConfig = HOW) -> SetJob:
 
 
 def test_a_set_in_blocks_is_the_set_at_once(network, clips, tmp_path: Path) -> None:
-    sounds, _ = sounds_of(network, clips, HOW)
+    sounds = sounds_of(network, clips, HOW)
     whole = score(network, sounds, {"saliency": explainer("saliency")}, HOW.scoring())
     made = score_explanations(network, clips, tmp_path / "scores", HOW)
     assert made.scores.columns == [*whole.columns, "row", "id", "group"]

@@ -133,14 +133,8 @@ def contaminator(model: AudioModel, clips: Clips, how: ScoreSetConfig) -> Contam
 
 def sounds_of(
     model: AudioModel, clips: Clips, how: ScoreSetConfig, rows: Sequence[int] | None = None
-) -> tuple[Sounds, pl.DataFrame]:
-    """Return the sounds that are scored, contaminated where that is asked for, and one row a clip about them."""
+) -> Sounds:
+    """Return the sounds that are scored, all at once, contaminated where that is asked for."""
     sounds = with_parts(Sounds.of(clips, model, rows), clips, model)
     add = contaminator(model, clips, how)
-    sources = None
-    if add is not None:
-        sounds, added = contaminated(sounds, clips, add, how.snr_db)
-        sources = pl.Series("added", [one.source for one in added])
-    places = np.arange(len(sounds)) if sounds.rows is None else sounds.rows
-    about = clips.table[places].select("row", "id", "group").with_columns(clip=pl.int_range(len(places)))
-    return sounds, about if sources is None else about.with_columns(sources)
+    return sounds if add is None else contaminated(sounds, clips, add, how.snr_db)[0]

@@ -77,10 +77,10 @@ def sounds_for(
     """
     how = scoring(config, kind)
     if kind == LOCATED:
-        return sounds_of(model, _overlapping(model, clips.take(np.asarray(rows, np.int64)), config), how)[0]
+        return sounds_of(model, _overlapping(model, clips.take(np.asarray(rows, np.int64)), config), how)
     if kind == CONTAMINATED and config.contamination == MIXTURES:
-        return sounds_of(model, _paired(model, clips, config), how)[0]
-    return sounds_of(model, clips, how, rows)[0]
+        return sounds_of(model, _paired(model, clips, config), how)
+    return sounds_of(model, clips, how, rows)
 
 
 def _overlapping(model: AudioModel, judged: Clips, config: PosthocConfig) -> Clips:
