@@ -1,6 +1,6 @@
 """How much does recording cost beside the bare forward pass, and what does decoding add?
 
-Each pair runs alternately on the same decoded clips, several times; the ratio is the median of the pairs' ratios,
+The two of a pair run in turn on the same decoded clips, each first in every other pair; the ratio is the median of the pairs' ratios,
 because a shared machine changes its speed between pairs more than within one, and its lowest and highest pair stand
 beside it. ``cpu_ratio`` is that of the processor's time, which other programs disturb less. ``recording``
 is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk. Its one-time set-up
@@ -111,10 +111,11 @@ def compare(
     stream = decoded(model, clips, batch_size, config.block)
     bare(model, stream[:1])
     plain, hooked = [], []
-    for _ in range(repeats):
+    for turn in range(repeats):
         job = prepared(model, clips, config, folder / "run")
-        plain.append(timed(lambda: bare(model, stream)))
-        hooked.append(timed(lambda job=job: recording(job, stream)))
+        pair = [(plain, lambda: bare(model, stream)), (hooked, lambda job=job: recording(job, stream))]
+        for times, one in pair if turn % 2 == 0 else reversed(pair):
+            times.append(timed(one))
     layers, _ = probe(model, resolve(model, patterns))
     wall, cpu = ([one[i] / other[i] for one, other in zip(plain, hooked, strict=True)] for i in range(2))
     return {
@@ -171,7 +172,7 @@ def measure(quick: bool) -> dict[str, Any]:
         folder = Path(name)
         clips, origin = recordings(folder, 64 if quick else 400)
         network = compact_cnn(clips)
-        repeats = 2 if quick else 5
+        repeats = 2 if quick else 6
         figures: dict[str, Any] = {"sound": origin, "threads": torch.get_num_threads()}
         figures["cnn_declared"] = compare(network, clips, ("*",), folder, repeats, 32)
         figures["cnn_every_leaf"] = compare(network, clips, ("**",), folder, repeats, 32)
