@@ -1,8 +1,8 @@
 """How much does recording cost beside the bare forward pass, and what does decoding add?
 
-The two of a pair run in turn on the same decoded clips, each first in every other pair; the ratio is the median of the pairs' ratios,
-because a shared machine changes its speed between pairs more than within one, and its lowest and highest pair stand
-beside it. ``cpu_ratio`` is that of the processor's time, which other programs disturb less. ``recording``
+The two of a pair run in turn on the same decoded clips, each first in every other pair. The ratio is the median of the
+pairs' ratios, because a shared machine changes its speed between pairs more than within one; its lowest and highest
+pair stand beside it. ``cpu_ratio`` is that of the processor's time, which other programs disturb less. ``recording``
 is the real job: hooks, pooling, counts, ranks, traces, arrays and summaries written to disk. Its one-time set-up
 (probing the layers, hashing the weights, creating the arrays) is not in the ratio.
 """

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from tests.explain.far_driver import main
 from tests.record.test_far import content
 
 ROOT = Path(__file__).parents[2]
@@ -35,8 +37,11 @@ def drive(folder: Path, mode: str) -> str:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("here")
-    drive(folder, "local")
+    folder, threads = tmp_path_factory.mktemp("here"), torch.get_num_threads()
+    try:
+        main(folder, "local")
+    finally:
+        torch.set_num_threads(threads)
     made = content(folder)
     assert {Path(name).name for name in made} >= {"explanation.json", "scores.parquet", "run.json"}
     return made

@@ -30,12 +30,16 @@ def get(
     ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Download a collection: continued where it stopped, checked, unpacked; its licence is shown first."""
     import sys
 
     from otoscope.data import download
 
+    if dry_run:
+        print_json(download.plan(name, out))
+        return
     entry = download.DOWNLOADS.get(name)
     if entry is not None and not quiet:
         sys.stderr.write(f"{entry.title}\nlicence: {entry.licence}\n{entry.page}\n")
@@ -99,6 +103,7 @@ def mix(
     seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Mix the clips of a collection with known onsets and gains; --data mix:DATA does the same without files."""
     from urllib.parse import quote
@@ -116,6 +121,10 @@ def mix(
         sample_rate=sample_rate,
         seed=seed,
     ).select(folds=folds, split=split)
+    if dry_run:
+        parts = 0 if made.events is None else made.events.height
+        print_json({"out": out, "mixtures": len(made), "parts": parts, "seconds": len(made) * duration_s})
+        return
     written = write_mixtures(made, options.path(out), open_data(data))
     if json:
         print_json(written)

@@ -19,10 +19,15 @@ def import_weights(
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Convert released weights to a model folder, or released results to Parquet; nothing in the file is executed."""
     from otoscope.models import import_weights as convert
+    from otoscope.models.published.convert import plan
 
+    if dry_run:
+        print_json({**plan(file, out, kind=kind), "classes": _names(classes) or None})
+        return
     made = convert(file, out, kind=kind, classes=_names(classes))
     if json:
         print_json(made)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from otoscope.cli import options
-from otoscope.cli.output import aligned, print_json, print_lines
+from otoscope.cli.output import aligned, plain, print_json, print_lines
 
 if TYPE_CHECKING:
     from otoscope.study.ratings import RatingResult
@@ -38,12 +38,16 @@ def rate(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Make a blinded page on which people rate descriptions, or read their answers (--read FILE)."""
+    if read and dry_run:
+        print_json({"run": run, "read": read, "page": page, "writes": None})
+        return
     if read:
         _show(run, _read(run, read, page, encoder, bert, seed), json)
         return
-    from otoscope.report.rate import RateConfig
+    from otoscope.report.rate import RateConfig, plan
     from otoscope.report.rate import rate as make
 
     config = options.configured(
@@ -57,6 +61,12 @@ def rate(
         max_mb=max_mb,
         seed=seed,
     )
+    if dry_run:
+        planned = plan(run, config)
+        print_json(
+            {**plain(planned), "replaces": planned.path.exists(), "config": config.model_dump(mode="json")}
+        )
+        return
     made = make(run, config=config)
     if json:
         print_json(made)

@@ -13,6 +13,9 @@ from otoscope.cli.output import aligned, framed, print_json, print_lines
 if TYPE_CHECKING:
     import polars as pl
 
+    from otoscope.data.clips import Clips
+    from otoscope.models.audio_model import AudioModel
+    from otoscope.stage_config import StageConfig
     from otoscope.study.reproduce.exhibits import Made
 
 
@@ -46,6 +49,7 @@ def reproduce(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Make a paper's tables and figures on your network and sounds, beside the published numbers."""
     from otoscope.errors import InputError
@@ -74,13 +78,37 @@ def reproduce(
         seed=seed,
     )
     clips = options.open_clips(data, None, None, limit)
-    page, found = run(options.open_network(model, device), clips, options.path(out), config)
+    opened = options.open_network(model, device)
+    if dry_run:
+        _plan(protocol, opened, clips, out, config)
+        return
+    page, found = run(opened, clips, options.path(out), config)
     if json:
         print_json({"page": page, "exhibits": [_plain(one) for one in found]})
         return
     for one in found:
         print_lines(["", *_lines(one)])
     print_lines(["", f"{page}: all of it beside the published numbers"])
+
+
+def _plan(protocol: str, network: AudioModel, clips: Clips, out: str, config: StageConfig) -> None:
+    """Print what would be made, of what; which exhibits that allows is found by making them."""
+    from otoscope.study.reproduce.exhibits import exhibits
+
+    about, shown = exhibits(protocol)
+    print_json(
+        {
+            "paper": about["paper"],
+            "exhibits": {one.id: one.title for one in shown},
+            "model": network.spec,
+            "classes": len(network.classes),
+            "data": clips.spec,
+            "clips": len(clips),
+            "out": out,
+            "out_exists": options.path(out).exists(),
+            "config": config.model_dump(mode="json"),
+        }
+    )
 
 
 def _list(protocol: str, json: bool) -> None:

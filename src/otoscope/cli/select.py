@@ -69,7 +69,9 @@ def select(
     )
     opened = open_run(run)
     if dry_run:
-        print_json({"run": run, "config": config.identity()})
+        from otoscope.selectivity.plan import plan
+
+        print_json({**plan(opened, config), "config": config.identity()})
         return
     name = run_stage(opened, config)
     drawn = _drawn(plots, "write_selection", opened, name)
@@ -169,9 +171,11 @@ def share(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Say which classes share more neurons than chance, within a task or between two."""
     from otoscope.selectivity.config import ShareConfig
+    from otoscope.selectivity.share import plan
     from otoscope.selectivity.share import share as run_stage
     from otoscope.store import tables
     from otoscope.store.run import open_run
@@ -187,6 +191,9 @@ def share(
         seed=seed,
     )
     opened = open_run(run)
+    if dry_run:
+        print_json({**plan(opened, config, other=other), "config": config.model_dump(mode="json")})
+        return
     name = run_stage(opened, config, other=other)
     drawn = _drawn(plots, "write_sharing", opened, name)
     found = tables.read(opened.root / "sharing" / f"{name}.parquet")

@@ -88,6 +88,7 @@ def interpretability(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Share of uninterpretable neurons of each layer: no cluster of sentences holds K' of their top clips."""
     from otoscope.describe.interpret import PRESETS, InterpretConfig, interpret
@@ -98,6 +99,9 @@ def interpretability(
     config = options.configured(
         InterpretConfig, settings, base=base.model_dump(), captions=captions, encoder=encoder, seed=seed
     )
+    if dry_run:
+        print_json({"run": open_run(run).root, "config": config.model_dump(mode="json")})
+        return
     found = interpret(open_run(run), config)
     if json:
         print_json({"name": found.name, "layers": found.layers})
@@ -155,6 +159,7 @@ def ordered(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Accuracy against the share of neurons ablated, ordered by an attribute, beside random orders."""
     from otoscope.ablate.ordered import OrderedConfig, ablate_ordered
@@ -171,6 +176,9 @@ def ordered(
         seed=seed,
     )
     opened = open_run(run)
+    if dry_run:
+        print_json({"run": opened.root, "config": config.identity()})
+        return
     network = options.network_of(opened, model, device)
     name = ablate_ordered(opened, network, options.moved_clips(opened, data), config)
     found = tables.read(opened.root / "ablations" / name / "accuracy.parquet")

@@ -50,6 +50,7 @@ def selectors(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Ablate the neurons that each selector finds for each class: does that class break, rather than others?"""
     from otoscope.ablate.config import MEASURES, AblateConfig
@@ -76,6 +77,10 @@ def selectors(
     )
     chosen = options.configured(SelectConfig, select).model_dump(exclude_unset=True) if select else {}
     opened = open_run(run)
+    if dry_run:
+        options_of = {"config": config.identity(), "selection": chosen, "selectors": only or list(SELECTORS)}
+        print_json({"run": opened.root, **options_of})
+        return
     found = selectors_ablated(
         opened,
         options.network_of(opened, model, device),
@@ -118,6 +123,7 @@ def deactivation(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Per-class accuracy with the neurons that classes share set to zero, as AAPE's tables have it, with controls."""
     from otoscope.ablate import presets
@@ -136,6 +142,9 @@ def deactivation(
         seed=seed,
     )
     opened = open_run(run)
+    if dry_run:
+        print_json({"run": opened.root, "classes": classes, "config": config.identity()})
+        return
     network = options.network_of(opened, model, device)
     found = measure(opened, network, classes, config, clips=options.moved_clips(opened, data))
     if json:

@@ -46,6 +46,7 @@ def overlap(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Mix two sounds, explain both: the share of the passed energy that is the explained one's, beside controls."""
     from otoscope.data.select import chosen_rows
@@ -66,6 +67,10 @@ def overlap(
     chosen = chosen_rows(clips.table, folds=folds, split=split, limit=limit, seed=None, spec=clips.spec)
     rows = None if chosen is None else [int(one) for one in chosen]
     folders = [options.path(one) for one in explainer or []]
+    if dry_run:
+        n = len(clips) if rows is None else len(rows)
+        print_json({"model": model, "clips": n, "out": out, "config": config.model_dump(mode="json")})
+        return
     found = study(options.open_network(model, device), clips, config, rows=rows, explainers=folders)
     if out is not None:
         tables.write(options.path(out) / "overlap.parquet", found.table)

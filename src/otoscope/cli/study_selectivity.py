@@ -12,8 +12,12 @@ from otoscope.cli.output import framed, print_json, print_lines
 if TYPE_CHECKING:
     import polars as pl
 
+    from otoscope.data.clips import Clips
+    from otoscope.models.audio_model import AudioModel
+    from otoscope.record.config import RecordConfig
     from otoscope.store.run import Run
     from otoscope.study.class_sharing import Shared
+    from otoscope.study.class_sharing_studies import SharingStudy
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="a named study; list shows them")]
 _Preset = Annotated[str, typer.Option(help="of the selection: default, aape-2026 or lape-2024")]
@@ -42,17 +46,21 @@ def within_task(
     show: options.Show = 15,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Which classes of one task share neurons: gtzan, cremad, voxforge as published, fsdd-digits, fsdd-speakers."""
+    from otoscope.study.class_sharing import named
     from otoscope.study.class_sharing import within_task as study
     from otoscope.study.class_sharing_studies import WITHIN
 
     if name == "list" or run is None:
         return _list(WITHIN, json)
+    changes = _changes(settings, layers, folds, split)
+    if dry_run:
+        sides = [_side(run, model, data, device, limit, layers)]
+        return print_json(_planned(named(WITHIN, name), sides, preset, null, changes))
     opened = _opened(run, model, data, device, limit, layers)
-    found = study(
-        name, opened, preset=preset, null=null, seed=seed, changes=_changes(settings, layers, folds, split)
-    )
+    found = study(name, opened, preset=preset, null=null, seed=seed, changes=changes)
     _print(opened, found, json, show)
 
 
@@ -77,10 +85,12 @@ def cross_task(
     show: options.Show = 15,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Which classes of two tasks share neurons: octave, events, gender as published, octave-synthetic and more."""
     from otoscope.errors import InputError
     from otoscope.study.class_sharing import cross_task as study
+    from otoscope.study.class_sharing import named
     from otoscope.study.class_sharing_studies import CROSS
 
     if name == "list" or not runs:
@@ -91,10 +101,12 @@ def cross_task(
     sounds: list[str | None] = [*(data or synthetic)] or [None] * len(runs)
     if len(sounds) != len(runs):
         raise InputError(f"expected one --data for each of {len(runs)} runs, got {len(sounds)}")
-    opened = [_opened(one, model, place, device, limit, layers) for one, place in zip(runs, sounds)]
-    found = study(
-        name, *opened, preset=preset, null=null, seed=seed, changes=_changes(settings, layers, folds, split)
-    )
+    changes, pairs = _changes(settings, layers, folds, split), list(zip(runs, sounds))
+    if dry_run:
+        sides = [_side(one, model, place, device, limit, layers) for one, place in pairs]
+        return print_json(_planned(named(CROSS, name), sides, preset, null, changes))
+    opened = [_opened(one, model, place, device, limit, layers) for one, place in pairs]
+    found = study(name, *opened, preset=preset, null=null, seed=seed, changes=changes)
     _print(opened[0], found, json, show)
 
 
@@ -107,6 +119,7 @@ def planted_selectivity(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Precision and recall of every selector on a planted network (record planted:floor=-1, neurons, neurons.rule)."""
     from otoscope.selectivity.config import SelectConfig
@@ -115,6 +128,8 @@ def planted_selectivity(
 
     base = {**SelectConfig().model_dump(), "n_chance": 0, "n_splits": 0}
     config = options.configured(SelectConfig, settings, base=base, folds=folds, split=split)
+    if dry_run:
+        return print_json({"run": run, "methods": methods or "all", "config": config.identity()})
     found = study(open_run(run), labels, methods=methods or (), config=config)
     if json:
         print_json(found)
@@ -134,17 +149,22 @@ def selectivity_calibration(
     settings: options.Settings = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Size and power of selection on a run's labels and groups: simulated neurons with group effects, true labels."""
     from otoscope.selectivity.config import SelectConfig
     from otoscope.store.run import open_run
     from otoscope.study.selectivity_calibration import selectivity_calibration as study
 
+    config = options.configured(SelectConfig, settings, folds=folds, split=split)
+    if dry_run:
+        simulated = {"n_null": n_null, "n_selective": n_selective, "shift": shift}
+        return print_json({"run": run, "methods": methods or "all", **simulated, "config": config.identity()})
     found = study(
         open_run(run),
         labels,
         methods=methods or (),
-        config=options.configured(SelectConfig, settings, folds=folds, split=split),
+        config=config,
         n_null=n_null,
         n_selective=n_selective,
         shift=shift,
@@ -156,19 +176,57 @@ def _opened(
     run: str, model: str | None, data: str | None, device: str, limit: int | None, layers: list[str] | None
 ) -> Run:
     """Return a run, recorded now where a network is named."""
-    from otoscope.errors import InputError
     from otoscope.store.run import open_run
 
     if model is None:
         return open_run(run)
-    if data is None:
-        raise InputError(f"--model records {run}, which needs its sounds: --data")
-    from otoscope.record.config import RecordConfig
     from otoscope.record.stage import record
 
+    network, clips, config = _to_record(run, model, data, device, limit, layers)
+    return record(network, clips, options.path(run), config)
+
+
+def _side(
+    run: str, model: str | None, data: str | None, device: str, limit: int | None, layers: list[str] | None
+) -> dict[str, Any]:
+    """Return what one side of a study would be: a run that is there, or what would be recorded."""
+    from otoscope.cli.output import plain
+    from otoscope.store.run import open_run
+
+    if model is None:
+        opened = open_run(run)
+        sets = [one["name"] for one in opened.manifest["data"]["label_sets"]]
+        return {"run": str(opened.root), "clips": opened.clips().height, "label_sets": sets}
+    from otoscope.record.plan import plan
+
+    network, clips, config = _to_record(run, model, data, device, limit, layers)
+    return {"run": run, "record": plain(plan(network, clips, options.path(run), config))}
+
+
+def _to_record(
+    run: str, model: str, data: str | None, device: str, limit: int | None, layers: list[str] | None
+) -> tuple[AudioModel, Clips, RecordConfig]:
+    from otoscope.errors import InputError
+    from otoscope.record.config import RecordConfig
+
+    if data is None:
+        raise InputError(f"--model records {run}, which needs its sounds: --data")
     config = RecordConfig(layers=tuple(layers) if layers else ("*",))
-    clips = options.open_clips(data, None, None, limit)
-    return record(options.open_network(model, device), clips, options.path(run), config)
+    return options.open_network(model, device), options.open_clips(data, None, None, limit), config
+
+
+def _planned(
+    study: SharingStudy, sides: list[dict[str, Any]], preset: str, null: str, changes: dict[str, Any]
+) -> dict[str, Any]:
+    tasks = [" or ".join((*one.labels, *one.octave_of)) for one in study.tasks]
+    return {
+        "about": study.about,
+        "tasks": tasks,
+        "runs": sides,
+        "preset": preset,
+        "null": null,
+        "settings": changes,
+    }
 
 
 def _changes(

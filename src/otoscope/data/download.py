@@ -24,7 +24,7 @@ from otoscope.data.unpack import is_archive, unpack
 from otoscope.errors import DataLayoutError, DownloadError, StoreError, UnknownNameError
 from otoscope.store import manifest
 
-__all__ = ["DOWNLOADS", "Download", "Fetched", "Part", "get"]
+__all__ = ["DOWNLOADS", "Download", "Fetched", "Part", "get", "plan"]
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +119,47 @@ def get(
     if not keep_archives:
         shutil.rmtree(archives)
     return _fetched(name, entry, folder, sums, new=True)
+
+
+def plan(
+    name: str, destination: str | Path, *, downloads: Mapping[str, Download] = DOWNLOADS
+) -> dict[str, Any]:
+    """Return what :func:`get` would fetch, JSON-able; nothing is asked of the publisher's server.
+
+    Returns
+    -------
+    dict
+        ``folder``, ``state`` (``new``, ``continues``, or ``done``: it is there), ``size_mib`` (None where a part's size
+        is not stated), ``received_bytes``, ``parts``, ``licence``, ``citation``, ``page``.
+
+    Raises
+    ------
+    UnknownNameError
+        If the table has no such name.
+    DataLayoutError
+        If something else lies where the dataset should go.
+    """
+    entry = downloads.get(name)
+    if entry is None:
+        raise UnknownNameError.of("dataset to download", name, downloads)
+    home = Path(destination)
+    folder, archives = home / name, home / f"{name}.downloading"
+    if folder.exists() and not (home / f"{name}.download.json").is_file():
+        raise DataLayoutError(f"{folder} exists but no download made it: move it away, or open it as it is")
+    received = sum(one.stat().st_size for one in archives.glob("*") if one.suffix != ".json")
+    sizes = [part.size_mib for part in entry.parts]
+    known = [one for one in sizes if one is not None]
+    return {
+        "folder": str(folder),
+        "state": "done" if folder.exists() else "continues" if received else "new",
+        "size_mib": sum(known) if len(known) == len(sizes) else None,
+        "received_bytes": received,
+        "parts": [{"file": one.file, "url": one.url, "size_mib": one.size_mib} for one in entry.parts],
+        "title": entry.title,
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "page": entry.page,
+    }
 
 
 def _checked(file: Path, part: Part, recorded: str | None, record_file: Path) -> str:

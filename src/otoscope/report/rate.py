@@ -111,6 +111,19 @@ def rate(run_path: Run | Path | str, *, config: RateConfig | Mapping[str, Any] |
     """
     config = RateConfig.of(config)
     data = read_run(run_path)
+    key, planned = _planned(data, config)
+    write_text(planned.path, _page(data, key, planned.name, config))
+    tables.write(planned.key, key)
+    return planned
+
+
+def plan(run_path: Run | Path | str, config: RateConfig) -> RatePage:
+    """Return the page that :func:`rate` would write; errors as there, but for sounds that do not fit."""
+    return _planned(read_run(run_path), config)[1]
+
+
+def _planned(data: RunData, config: RateConfig) -> tuple[pl.DataFrame, RatePage]:
+    """Return the key and the page's name and size."""
     if not data.tables:
         raise StageError(f"{data.run.root} holds no descriptions to rate: run describe first")
     chosen = [_table(data, one) for one in config.tables] or list(data.tables)
@@ -118,10 +131,9 @@ def rate(run_path: Run | Path | str, *, config: RateConfig | Mapping[str, Any] |
     key = make_key(data, chosen, layers, config.neurons, controls=config.controls, seed=config.seed)
     name = hash8([config.model_dump(exclude={"max_mb"}), key.rows(), data.run.manifest["data"]["hash"]])
     folder = data.run.root / "ratings" / name
-    write_text(folder / "rate.html", _page(data, key, name, config))
-    tables.write(folder / "key.parquet", key)
     n_lines = key.select("item", "option").unique().height
-    return RatePage(folder / "rate.html", folder / "key.parquet", name, key["item"].n_unique(), n_lines)
+    made = RatePage(folder / "rate.html", folder / "key.parquet", name, key["item"].n_unique(), n_lines)
+    return key, made
 
 
 def read_ratings(run_path: Path | str, files: Sequence[Path | str], *, name: str | None = None) -> Ratings:

@@ -1,7 +1,7 @@
 """How often does each neuron fire in each clip? The recorder's counts, layer by layer, as one of three units.
 
-``token``: positive positions among the clip's positions; special tokens and padding are no positions, unless the run was
-recorded with them.
+``token``: positive positions among the clip's positions; special tokens and padding are no positions, unless the run
+was recorded with them.
 ``clip-any``: 1 where any position is positive, of 1; near 1 everywhere for clips of many positions.
 ``clip-mean``: 1 where the mean over the clip's positions is positive, of 1; needs pooled means.
 

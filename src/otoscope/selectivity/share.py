@@ -118,6 +118,31 @@ def share(
     return name
 
 
+def plan(run: Run, config: ShareConfig, *, other: Run | Path | str | None = None) -> dict[str, Any]:
+    """Return what :func:`share` would compare, JSON-able; it raises what that would of runs, selections and tasks."""
+    there = run if other is None else open_run(other.root if isinstance(other, Run) else other)
+    first, second = _sides(run, there, config)
+    sides = [
+        {
+            "run": str(one.run.root),
+            "selection": one.selection,
+            "task": one.task,
+            "classes": len(one.classes),
+            "assignments": int(one.assigned.sum()),
+        }
+        for one in (first, second)
+        if one
+    ]
+    asked = contrasts_of(first, second, config)
+    n, m = len(first.classes), len((second or first).classes)
+    pairs = n * m if second else n * (n - 1) // 2
+    return {
+        "sides": sides,
+        "pairs": pairs,
+        "contrasts": {name: int(one.sum()) for name, one in asked.items()},
+    }
+
+
 def contrasts_of(first: Side, second: Side | None, config: ShareConfig) -> dict[str, Bools]:
     """Return the pairs of every contrast ``(class, other class)``.
 

@@ -57,8 +57,7 @@ def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | Non
         If the run was not recorded, or without what the method needs.
     """
     opened, chosen = open_run(run.root if isinstance(run, Run) else run), SelectConfig.of(config)
-    inputs = {"record": (runs.read_stage(opened, "record") or {}).get("hash")}
-    name = f"{chosen.method}-{runs.hash8([VERSION, chosen.identity(), inputs])}"
+    inputs, name = _inputs(opened), named(opened, chosen)
     outputs = [f"{KIND}/{name}/{one}.parquet" for one in made.NAMES]
     written, marker = [*outputs, *(f"{KIND}/{name}/{one}.csv" for one in made.AS_CSV)], f"{STAGE}-{name}"
     if not runs.is_done(opened, marker, VERSION, chosen.identity(), inputs):
@@ -73,6 +72,20 @@ def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | Non
         opened.log(STAGE, name=name, seconds=time.perf_counter() - started, tasks=notes)
     runs.commit_stage(opened, STAGE, VERSION, {"name": name}, inputs, written)
     return name
+
+
+def named(run: Run, config: SelectConfig) -> str:
+    """Return the name that a selection has, whether it is made or not."""
+    return f"{config.method}-{runs.hash8([VERSION, config.identity(), _inputs(run)])}"
+
+
+def done(run: Run, config: SelectConfig) -> bool:
+    """Return whether a selection has been made with these options and is there."""
+    return runs.is_done(run, f"{STAGE}-{named(run, config)}", VERSION, config.identity(), _inputs(run))
+
+
+def _inputs(run: Run) -> dict[str, Any]:
+    return {"record": (runs.read_stage(run, "record") or {}).get("hash")}
 
 
 def load(run: Run, name: str | None = None) -> tuple[str, dict[str, pl.DataFrame]]:
@@ -161,7 +174,7 @@ def labelling(run: Run, task: str, config: SelectConfig) -> Labelling:
     )
     if config.by == "clip":
         return found
-    heard = heard_events(run, found.rows, _layers(run, config))
+    heard = heard_events(run, found.rows, layers_of(run, config))
     if not len(heard):
         raise EmptyDataError(
             f"no event of {run.root} that is labelled for {task!r} has a position in every layer"
@@ -173,11 +186,11 @@ def measured(run: Run, task: Labelling, config: SelectConfig) -> Measured:
     """Return a task of the run, measured."""
     heard = config.value == "activation" and selector_of(config).activations
     read = from_run if config.by == "clip" else from_events
-    layers = read(run, task.rows, layers=_layers(run, config), unit=config.unit, activations=heard)
+    layers = read(run, task.rows, layers=layers_of(run, config), unit=config.unit, activations=heard)
     return measure(layers, task, config)
 
 
-def _layers(run: Run, config: SelectConfig) -> list[str]:
+def layers_of(run: Run, config: SelectConfig) -> list[str]:
     """Return the recorded layers that names and globs fit, in forward order."""
     known = [one.name for one in run.layers]
     if config.by == "event":

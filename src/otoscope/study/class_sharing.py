@@ -51,7 +51,7 @@ class Shared:
 
 def within_task(name: str, run: Run, **options: Any) -> Shared:
     """Return what the classes of one task share; options as :func:`compare`."""
-    return compare(_named(WITHIN, name), (run,), **options)
+    return compare(named(WITHIN, name), (run,), **options)
 
 
 def cross_task(name: str, first: Run, second: Run | None = None, **options: Any) -> Shared:
@@ -64,7 +64,7 @@ def cross_task(name: str, first: Run, second: Run | None = None, **options: Any)
     first, second : Run
         Recordings of one network; one where both label sets are of the same clips.
     """
-    return compare(_named(CROSS, name), (first, first if second is None else second), **options)
+    return compare(named(CROSS, name), (first, first if second is None else second), **options)
 
 
 def compare(
@@ -128,7 +128,8 @@ def compare(
     )
 
 
-def _named(table: dict[str, SharingStudy], name: str) -> SharingStudy:
+def named(table: dict[str, SharingStudy], name: str) -> SharingStudy:
+    """Return the study of a name; an unknown one lists those of the table."""
     if name not in table:
         raise UnknownNameError.of("study", name, table)
     return table[name]

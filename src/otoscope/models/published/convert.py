@@ -57,6 +57,27 @@ def import_weights(
     return Imported(name, reader.summary, source, written, {**details, **released.notes})
 
 
+def plan(path: Path | str, out: Path | str, *, kind: str | None = None) -> dict[str, Any]:
+    """Return what :func:`import_weights` would convert, JSON-able: the file is read and recognised, nothing is written.
+
+    Raises
+    ------
+    InputError, FormatError
+        As :func:`import_weights`.
+    """
+    source = Path(path).expanduser()
+    name, reader = _reader(content.read(source), kind)
+    where = Path(out).expanduser()
+    return {
+        "file": str(source),
+        "kind": name,
+        "summary": reader.summary,
+        "bytes": source.stat().st_size,
+        "out": str(where),
+        "out_exists": where.exists(),
+    }
+
+
 def open_published(path: Path | str, families: Sequence[str]) -> AudioModel:
     """Return the network in a released file, in evaluation mode.
 
