@@ -55,10 +55,11 @@ def within_task(
 
     if name == "list" or run is None:
         return _list(WITHIN, json)
+    asked = named(WITHIN, name)
     changes = _changes(settings, layers, folds, split)
     if dry_run:
         sides = [_side(run, model, data, device, limit, layers)]
-        return print_json(_planned(named(WITHIN, name), sides, preset, null, changes))
+        return print_json(_planned(asked, sides, preset, null, changes))
     opened = _opened(run, model, data, device, limit, layers)
     found = study(name, opened, preset=preset, null=null, seed=seed, changes=changes)
     _print(opened, found, json, show)
@@ -95,16 +96,16 @@ def cross_task(
 
     if name == "list" or not runs:
         return _list(CROSS, json)
+    asked = named(CROSS, name)
     if len(runs) > 2:
         raise InputError(f"a comparison takes one run or two, got {len(runs)}")
-    synthetic = CROSS[name].data if name in CROSS else ()
-    sounds: list[str | None] = [*(data or synthetic)] or [None] * len(runs)
+    sounds: list[str | None] = [*(data or asked.data)] or [None] * len(runs)
     if len(sounds) != len(runs):
         raise InputError(f"expected one --data for each of {len(runs)} runs, got {len(sounds)}")
     changes, pairs = _changes(settings, layers, folds, split), list(zip(runs, sounds))
     if dry_run:
         sides = [_side(one, model, place, device, limit, layers) for one, place in pairs]
-        return print_json(_planned(named(CROSS, name), sides, preset, null, changes))
+        return print_json(_planned(asked, sides, preset, null, changes))
     opened = [_opened(one, model, place, device, limit, layers) for one, place in pairs]
     found = study(name, *opened, preset=preset, null=null, seed=seed, changes=changes)
     _print(opened[0], found, json, show)

@@ -67,17 +67,22 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse what no mixture can be made by."""
         low, high = self.sources
-        for name, fine, value in (
-            ("n", self.n >= 1, self.n),
-            ("sources", 1 <= low <= high, f"{low}-{high}"),
-            ("duration_s", self.duration_s > 0, self.duration_s),
-            ("gains_db", self.gains_db[0] <= self.gains_db[1], self.gains_db),
-            ("max_part_s", 0 < self.max_part_s <= self.duration_s, self.max_part_s),
-            ("cell_groups", self.cell_groups >= 1, self.cell_groups),
-            ("onset", self.onset in ONSETS, self.onset),
+        for name, fine, value, allowed in (
+            ("n", self.n >= 1, self.n, "at least 1"),
+            ("sources", 1 <= low <= high, f"{low}-{high}", "at least 1, the larger number last"),
+            ("duration_s", self.duration_s > 0, self.duration_s, "above 0"),
+            ("gains_db", self.gains_db[0] <= self.gains_db[1], self.gains_db, "the larger number last"),
+            (
+                "max_part_s",
+                0 < self.max_part_s <= self.duration_s,
+                self.max_part_s,
+                f"above 0 and at most duration_s, {self.duration_s:g}",
+            ),
+            ("cell_groups", self.cell_groups >= 1, self.cell_groups, "at least 1"),
+            ("onset", self.onset in ONSETS, self.onset, f"one of {', '.join(ONSETS)}"),
         ):
             if not fine:
-                raise InputError(f"mix: {name} cannot be {value}. Expected: {_EXPECTED}")
+                raise InputError(f"mix: {name} cannot be {value}: it is {allowed}. Expected: {_EXPECTED}")
 
 
 def load(
