@@ -19,12 +19,18 @@ from otoscope.explain.asked import asked
 from otoscope.explain.cases import cases
 from otoscope.explain.content import content
 from otoscope.explain.explanation import Explanation
+from otoscope.explain.hearing import outputs
+from otoscope.explain.judge import probabilities
 from otoscope.explain.request import Aim, ExplainConfig
 from otoscope.explain.sounding import active_s, sounding
+from otoscope.explain.sounds import Sounds
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.stage import explain
 from otoscope.models import cnn
+from otoscope.models import folder as saved
 from otoscope.store import explanations as store
+from otoscope.store import tables
+from tests.data.layouts import sonyc_ust
 
 FEW = {"draws": 2, "controls": ("random-matched", "all-pass")}
 
@@ -200,10 +206,43 @@ def test_cases_by_hand(model) -> None:
     assert above.clips.tolist() == [0, 1, 1] and above.targets.tolist() == [0, 1, 2]
     assert cases(model, p, "label", [("rooster", "dog"), ()]).targets.tolist() == [0, 2]
     assert cases(model, p, "rain").targets.tolist() == cases(model, p, "1").targets.tolist() == [1, 1]
+    own = cases(model, p, "all-above:0.5,0.2,0.3")
+    assert own.clips.tolist() == [0, 0, 1, 1] and own.targets.tolist() == [0, 1, 1, 2]
     with pytest.raises(InputError, match="all-above:NUMBER"):
         cases(model, p, "all-above:much")
+    with pytest.raises(
+        InputError, match=r"one for each of the network's 3 classes, got 2 in 'all-above:0.5,0.2'"
+    ):
+        cases(model, p, "all-above:0.5,0.2")
     with pytest.raises(EmptyDataError):
         cases(model, p, "all-above:0.9")
+
+
+def test_sonyc_ust_each_class_above_its_threshold(tmp_path, capsys) -> None:
+    data = f"sonyc-ust:{sonyc_ust(tmp_path)}"
+    clips = open_data(data)
+    network = cnn.build(clips.label_set("coarse").classes, width=4, clip_s=1.0, n_mels=32).eval()
+    network.label_kind = "multi"
+    saved.save(network, tmp_path / "model")
+    name = str(clips.table["id"][0])
+    heard = Sounds.of(clips, network, [0])
+    p = probabilities(outputs(network, torch.from_numpy(heard.waveforms)).detach().numpy(), "sigmoid")[0]
+    wanted = [0, len(p) - 1]
+    levels = ",".join(f"{one - 0.01 if place in wanted else one + 0.01:.6f}" for place, one in enumerate(p))
+    asked = f"explain {tmp_path / 'model'} {name} --data {data} --method amt --target all-above:{levels} --json --quiet"
+    assert call([*asked.split(), "--set", "controls=all-pass", "--out", str(tmp_path / "run")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["target"] for one in told["explanations"]] == [network.classes[one] for one in wanted]
+    asked = f"score-explanations {tmp_path / 'model'} --data {data} --method amt --target all-above:{levels} --quiet"
+    few = (
+        "--limit 2 --set controls=all-pass --set curves=false --set sanity_clips=0 --set label_fidelity=true"
+    )
+    assert (
+        call([*asked.split(), *few.split(), "--set", "replicates=9", "--out", str(tmp_path / "scores")]) == 0
+    )
+    table = tables.read(tmp_path / "scores" / "scores.parquet").filter(id=name, control="all-pass")
+    assert table["target"].to_list() == wanted
+    assert tables.read(tmp_path / "scores" / "fidelity.parquet").height
 
 
 def test_on_the_command_line_and_in_a_notebook(folder, tmp_path, capsys) -> None:

@@ -1,11 +1,12 @@
 """Which class of which clip is explained? One case a clip and explained class.
 
-=================  ================================================================================
-``predicted``      the class that the network names (one case a clip)
-``label``          the clip's own labels, where the network has such a class
-``all-above:0.5``  each class whose probability is above 0.5 (networks of several labels)
-a class            its name, or its index: the same for every clip
-=================  ================================================================================
+=====================  =============================================================================================
+``predicted``          the class that the network names (one case a clip)
+``label``              the clip's own labels, where the network has such a class
+``all-above:0.5``      each class whose probability is above 0.5 (networks of several labels)
+``all-above:0.6,0.3``  each class whose probability is above its own threshold; one a class, in the network's order
+a class                its name, or its index: the same for every clip
+=====================  =============================================================================================
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _chosen(
     if target == PREDICTED:
         return [[int(one)] for one in p.argmax(1)]
     if kind == ABOVE and colon:
-        level = threshold_of(target)
+        level = thresholds_of(target, p.shape[1])
         return [np.flatnonzero(one > level).tolist() for one in p]
     if target == LABEL:
         if labels is None:
@@ -127,16 +128,26 @@ def _chosen(
     return [[index_of(model, target, p.shape[1])]] * len(p)
 
 
-def threshold_of(target: str) -> float:
-    """Return the threshold of ``all-above:NUMBER``."""
-    text = target.partition(":")[2]
+def thresholds_of(target: str, n_classes: int) -> NDArray[np.float64]:
+    """Return the threshold of each class ``(class,)`` of ``all-above:NUMBER`` or ``all-above:NUMBER,NUMBER,...``.
+
+    Raises
+    ------
+    InputError
+        If it is neither one number nor one a class, each in [0, 1).
+    """
     try:
-        level = float(text)
+        levels = np.array([float(one) for one in target.partition(":")[2].split(",")])
     except ValueError:
-        level = -1.0
-    if not 0 <= level < 1:
+        levels = np.array([-1.0])
+    if not ((levels >= 0) & (levels < 1)).all():
         raise InputError(f"expected a target all-above:NUMBER with a number in [0, 1), got {target!r}")
-    return level
+    if len(levels) not in (1, n_classes):
+        raise InputError(
+            f"expected one threshold, or one for each of the network's {n_classes} classes, got {len(levels)} in "
+            f"{target!r}"
+        )
+    return np.broadcast_to(levels, (n_classes,)).copy()
 
 
 def index_of(model: AudioModel, target: str, n_classes: int) -> int:

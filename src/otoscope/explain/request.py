@@ -13,7 +13,7 @@ from torch import Tensor
 
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain import CONTROLS, REMOVALS
-from otoscope.explain.cases import ABOVE, PREDICTED, cases
+from otoscope.explain.cases import ABOVE, PREDICTED, cases, thresholds_of
 from otoscope.explain.listen import Listening
 from otoscope.explain.target import named
 from otoscope.models.audio_model import AudioModel
@@ -34,7 +34,8 @@ class ExplainConfig(StageConfig):
     options : dict
         Options of the methods, by ``method.option``.
     target : str
-        ``predicted``, ``label``, ``all-above:0.5``, a class, its index, or ``py:module:function`` of the output.
+        ``predicted``, ``label``, ``all-above:0.5`` (or a threshold for each class), a class, its index, or
+        ``py:module:function`` of the output.
     activation : {"auto", "softmax", "sigmoid"}
         From outputs to probabilities; ``auto``: what the network was trained to be (:mod:`otoscope.explain.squashing`);
         where it does not say, sigmoid for the target ``all-above``, else softmax.
@@ -136,18 +137,12 @@ def aims(model: AudioModel, p: NDArray[np.float64], target: str, labels: Sequenc
         if function is None or isinstance(function, Tensor):
             raise InputError(f"{target} is no function of the output")
         return [Aim(target, function=function)]
-    if target.startswith(ABOVE) and not (p > _level(target)).any():
+    if target.startswith(ABOVE) and not (p > thresholds_of(target, len(p))).any():
         return []
     if target == "label" and not set(labels) & set(model.classes):
         raise InputError(f"target 'label': the clip's {list(labels)} are no classes of the network")
     found = cases(model, p[None], target, [labels])
     return [Aim(class_name(model, int(one)), int(one)) for one in found.targets]
-
-
-def _level(target: str) -> float:
-    from otoscope.explain.cases import threshold_of
-
-    return threshold_of(target)
 
 
 def class_name(model: AudioModel, index: int) -> str:
