@@ -26,7 +26,7 @@ Explainers = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
-        help="predicted, label, all-above:0.5 (or a number a class), a class or its index, py:module:function of the output"
+        help="predicted, label, all-above:0.5 (or one a class), a class or its index, py:module:function of the output"
     ),
 ]
 
