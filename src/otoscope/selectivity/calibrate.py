@@ -90,8 +90,8 @@ def calibrate(
             seed=config.seed + place,
         )
         layers = from_arrays({"simulated": counts}, np.full(len(counts), positions, np.float32))
-        found = measure(layers, task, config)
-        naive = measure(layers, clipwise, config)
+        found = measure(layers, task, config, tell=False)
+        naive = measure(layers, clipwise, config, tell=False)
         assigned, selected = found.choice.assigned, found.choice.selected
         null_p = found.evidence.p[:n_null]
         own = assigned[classes, n_null + np.arange(n_selective)]

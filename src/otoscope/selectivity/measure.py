@@ -76,7 +76,7 @@ def selector_of(config: SelectConfig) -> Selector:
     return found
 
 
-def measure(layers: list[Layer], task: Labelling, config: SelectConfig) -> Measured:
+def measure(layers: list[Layer], task: Labelling, config: SelectConfig, *, tell: bool = True) -> Measured:
     """Return a task's neurons.
 
     Parameters
@@ -87,6 +87,8 @@ def measure(layers: list[Layer], task: Labelling, config: SelectConfig) -> Measu
     config : SelectConfig
         Everything but ``labels``, ``maps``, ``multi``, ``group``, ``strata``, ``layers`` and ``unit``, which the layers
         and the labelling already are.
+    tell : bool
+        Show progress; not where one of many selections is made, whose number is shown.
 
     Notes
     -----
@@ -97,7 +99,7 @@ def measure(layers: list[Layer], task: Labelling, config: SelectConfig) -> Measu
     references: list[Reference] = []
     if config.n_permutations:
         permuted = deal(task, units, config.n_permutations, config.seed).after(true)
-        walk = track(layers, len(layers), f"permuting {task.task}")
+        walk = track(layers, len(layers), f"permuting {task.task}") if tell else layers
         found = [reference(one, selector, units, true, permuted, config.null) for one in walk]
         sums, references = [one for one, _ in found], [one for _, one in found]
     else:
@@ -218,4 +220,5 @@ def stability(measured: Measured, config: SelectConfig) -> list[tuple[Choice, Ch
 
 
 def _on(measured: Measured, clips: NDArray[np.int64], config: SelectConfig) -> Measured:
-    return measure([one.taken(clips) for one in measured.layers], measured.task.taken(clips), config)
+    layers = [one.taken(clips) for one in measured.layers]
+    return measure(layers, measured.task.taken(clips), config, tell=False)

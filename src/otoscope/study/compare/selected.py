@@ -80,8 +80,8 @@ def _on(
     names = [one.name for one in side.layers]
     layers = from_run(side.run, side.rows[task.rows], layers=names, unit=options.unit, activations=heard)
     if places is None:
-        return measure(layers, task, options)
-    return measure([one.taken(places) for one in layers], task.taken(places), options)
+        return measure(layers, task, options, tell=False)
+    return measure([one.taken(places) for one in layers], task.taken(places), options, tell=False)
 
 
 def values(measured: Measured, choice: Choice, *, effects: bool = True) -> Values:
