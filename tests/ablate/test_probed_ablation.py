@@ -202,6 +202,10 @@ def test_what_cannot_be_judged_by_a_probe_says_why(ready: Run, model, clips, tmp
         ablate(ready, model, clips, config(label_set="other"))
     with pytest.raises(UnknownNameError, match="selection"):
         ablate(ready, model, clips, config(strategy="selection:entropy"))
+    with pytest.raises(
+        UnknownNameError, match=r"unknown class of the task 'label' 'dgo'. Did you mean 'dog'"
+    ):
+        ablate(ready, model, clips, config(concepts=("train & dgo",)))
     with pytest.raises(UnknownNameError, match="task of the selection"):
         ablate(ready, model, clips, config(task="octave"))
     bare = make_run(tmp_path / "bare")

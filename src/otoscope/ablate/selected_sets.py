@@ -49,7 +49,24 @@ def choose(request: Request) -> tuple[NeuronSet, ...]:
     table = numbered(chosen, request.run)
     classes_of = table.group_by("neuron").agg(pl.col("class").unique().alias("classes"))
     table = table.join(classes_of, on="neuron", how="left", maintain_order="left")
+    _known_classes(
+        request, chosen["task"][0], [*table["class"].unique(maintain_order=True), *request.classes]
+    )
     return tuple(_made(request, one, table) for one in _concepts(request, table))
+
+
+def _known_classes(request: Request, task: str, there: list[str]) -> None:
+    """Raise if a class is asked for that the selection's task does not have, not even without neurons."""
+    name = request.config.strategy.partition(":")[2]
+    path = path_of(request.run, name, request.config.selected_in).with_name("classes.parquet")
+    own = tables.read(path).filter(task=task)["class"].to_list() if path.is_file() else []
+    known = list(dict.fromkeys([*own, *there]))
+    keys = {key(one) for one in known}
+    for concept in request.config.concepts:
+        parts = [concept] if key(concept) in keys else concept.split(JOINT)
+        for one in parts:
+            if key(one) not in keys:
+                raise UnknownNameError.of(f"class of the task {task!r}", one.strip(), known)
 
 
 def _concepts(request: Request, table: pl.DataFrame) -> tuple[str, ...]:

@@ -128,9 +128,13 @@ def choose(request: Request) -> tuple[NeuronSet, ...]:
     strategy = lookup(STRATEGIES, request.config.strategy_name, room="strategies", kind="strategy")
     sets: tuple[NeuronSet, ...] = strategy(request)
     if not any(len(one.neurons) for one in sets):
+        what_to_do = (
+            "select by a weaker rule (otoscope select --set min_effect=...), by another method, or name other classes"
+            if request.config.strategy_name == "selection"
+            else "describe with a concept set that holds them (concepts=labels), or name other concepts"
+        )
         raise InputError(
-            f"strategy {request.config.strategy} finds no neuron for {', '.join(request.concepts[:10])}: describe with "
-            "a concept set that holds them (concepts=labels), or name other concepts"
+            f"strategy {request.config.strategy} finds no neuron for {', '.join(request.concepts[:10])}: {what_to_do}"
         )
     return sets
 

@@ -68,6 +68,7 @@ def select(
         seed=seed,
     )
     opened = open_run(run)
+    _drawable(plots)
     if dry_run:
         from otoscope.selectivity.plan import plan
 
@@ -134,15 +135,20 @@ def _bar(row: dict[str, Any], thresholds: pl.DataFrame) -> list[str]:
     ]
 
 
+def _drawable(kind: str) -> None:
+    """Raise if plots of this kind cannot be drawn."""
+    from otoscope.errors import InputError
+
+    if kind not in ("svg", "pdf", "png", "none"):
+        raise InputError(f"plots are svg, pdf, png or none; got {kind!r}")
+
+
 def _drawn(kind: str, writer: str, run: Run, name: str) -> list[str]:
     """Write the plots of a selection or of what is shared beside the tables; return a line that says where."""
-    from otoscope.errors import InputError
     from otoscope.report import classes_plots
 
     if kind == "none":
         return []
-    if kind not in ("svg", "pdf", "png"):
-        raise InputError(f"plots are svg, pdf, png or none; got {kind!r}")
     made = getattr(classes_plots, writer)(run, name, kind)
     paths = made if isinstance(made, tuple) else (made,)
     return [f"plots: {', '.join(str(one.relative_to(run.root)) for one in paths)}"]
@@ -191,6 +197,7 @@ def share(
         seed=seed,
     )
     opened = open_run(run)
+    _drawable(plots)
     if dry_run:
         print_json({**plan(opened, config, other=other), "config": config.model_dump(mode="json")})
         return

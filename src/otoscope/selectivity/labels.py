@@ -249,5 +249,5 @@ def _combined(task: str, parts: Sequence[Members]) -> Members:
 
 def _column(table: pl.DataFrame, name: str, role: str) -> NDArray[np.str_]:
     if name not in table.columns:
-        raise UnknownNameError.of(f"{role} column", name, table.columns)
+        raise UnknownNameError.of(f"{role} column", name, [one for one in table.columns if one != "_row"])
     return np.array([str(one) for one in table[name].to_list()])
