@@ -86,6 +86,7 @@ def _task(row: dict[str, Any], found: dict[str, pl.DataFrame]) -> TaskView:
     return TaskView(
         **{one: row[one] for one in _COPIED},
         part=_part(row),
+        carrier=row.get("by", "clip"),
         classes=_classes(own),
         charts=_charts(row["task"], own),
         thresholds=tuple(own["thresholds"].select("threshold", "value").iter_rows()),

@@ -68,6 +68,8 @@ class TaskView:
     testable : bool
     part : str
         Folds and splits that were selected on, in words; empty for all clips.
+    carrier : {"clip", "event"}
+        What carries the labels.
     classes : tuple of ClassView
     charts : tuple of Chart
         Neurons per layer, and per class.
@@ -100,6 +102,7 @@ class TaskView:
     attainable_p: float | None
     testable: bool
     part: str
+    carrier: str
     classes: tuple[ClassView, ...]
     charts: tuple[Chart, ...]
     thresholds: tuple[tuple[str, float | None], ...]
