@@ -135,7 +135,8 @@ def test_columns_of_published_collections(tmp_path: Path) -> None:
     specs = [f"esc50:{esc}", f"fsdd:{tmp_path / 'fsdd'}", "sounds:2", f"urbansound8k:{city}"]
     specs.append(f"gtzan:{tmp_path / 'gtzan'}?artists={tmp_path / 'artists.csv'}")
     specs += [f"{scheme}:{build(tmp_path)}" for scheme, build in BUILDERS.items() if scheme != "evar"]
-    specs += ["notes:pluck?takes=1", "mix:sounds:20?n=2"]
+    inside = "%3Fn=30%26kinds=rain,siren,pure_tone%26duration_s=0.3"
+    specs += ["notes:pluck?takes=1", "mix:sounds:20?n=2", f"contaminated:sounds:{inside}"]
     named = {"label"}
     for spec in specs:
         named |= set(open_data(spec).table.columns) - standard

@@ -75,8 +75,8 @@ def help_text() -> str:
         f"Otoscope {__version__}: look inside networks that listen.\n\n{USAGE}\n\nCommands:\n{rows}\n\n"
         "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, py:module:factory, untrained:MODEL, or\n"
         "     a folder made by train.\n"
-        "DATA is folder:PATH, csv:FILE, tar:FILES, parquet:FILES, hub:NAME, evar:FILE, mix:DATA, sounds:N,\n"
-        "     notes:INSTRUMENT, or a published collection where it lies: esc50:, esc10:, urbansound8k:, gtzan:,\n"
+        "DATA is folder:PATH, csv:FILE, tar:FILES, parquet:FILES, hub:NAME, evar:FILE, mix:DATA, contaminated:DATA,\n"
+        "     sounds:N, notes:INSTRUMENT, or a published collection where it lies: esc50:, esc10:, urbansound8k:, gtzan:,\n"
         "     fsdd:, speech-commands:, voxceleb1:, voxforge:, crema-d:, nsynth:, surge:, gise51:, fsd50k:,\n"
         "     sonyc-ust:PATH; otoscope data list says what each takes.\n"
     )
