@@ -76,8 +76,8 @@ def help_text() -> str:
         "MODEL is demo:, planted:, hf:NAME, beats:FILE, panns:FILE, m2d:FILE, py:module:factory, untrained:MODEL, or\n"
         "     a folder made by train.\n"
         "DATA is folder:PATH, csv:FILE, tar:FILES, parquet:FILES, hub:NAME, evar:FILE, mix:DATA, contaminated:DATA,\n"
-        "     sounds:N, notes:INSTRUMENT, or a published collection where it lies: esc50:, esc10:, urbansound8k:, gtzan:,\n"
-        "     fsdd:, speech-commands:, voxceleb1:, voxforge:, crema-d:, nsynth:, surge:, gise51:, fsd50k:,\n"
+        "     sounds:N, notes:INSTRUMENT, or a published collection where it lies: esc50:, esc10:, urbansound8k:,\n"
+        "     gtzan:, fsdd:, speech-commands:, voxceleb1:, voxforge:, crema-d:, nsynth:, surge:, gise51:, fsd50k:,\n"
         "     sonyc-ust:PATH; otoscope data list says what each takes.\n"
     )
 
