@@ -11,7 +11,6 @@ Reference: R. Duda, P. Hart, D. Stork, "Pattern Classification", 2001, section 3
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,9 +32,10 @@ def effect(sums: Sums) -> Tensor:
     """Return the signed Fisher score ``(..., class, neuron)``; NaN for a class with no clip or with all of them."""
     own, rest = sums.mean(0)
     own_square, rest_square = sums.mean(1)
-    spread = (own_square - own**2).clamp_min(0) + (rest_square - rest**2).clamp_min(0)
-    difference = own - rest
-    return torch.sign(difference) * difference**2 / spread.clamp_min(_LEAST_VARIANCE)
+    spread = own_square.addcmul_(own, own, value=-1).clamp_(min=0)
+    spread += rest_square.addcmul_(rest, rest, value=-1).clamp_(min=0)
+    difference = own.sub_(rest)
+    return difference.abs().mul_(difference).div_(spread.clamp_(min=_LEAST_VARIANCE))
 
 
 SELECTOR = Selector("fisher", features, effect, min_effect=0.32, published=quota)

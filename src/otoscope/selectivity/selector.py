@@ -51,8 +51,8 @@ class Sums:
 
     def mean(self, feature: int) -> tuple[Tensor, Tensor]:
         """Return a feature's mean over the clips of each class and over the other clips; NaN where there are none."""
-        own = self.features[feature] / self.clips
-        rest = (self.over_all[feature] - self.features[feature]) / (self.n_clips - self.clips)
+        own = self.features[feature] * (1 / self.clips)
+        rest = (self.over_all[feature] - self.features[feature]).mul_(1 / (self.n_clips - self.clips))
         return own, rest
 
 
