@@ -103,3 +103,13 @@ def test_calibration_of_the_runs_groups(run: Run) -> None:
     )
     assert table["method"].to_list() == ["auroc", "entropy"]
     assert table["size"].max() <= 0.15 and table["power"].min() >= 0.8
+
+
+def test_a_run_without_the_noiseless_rules_says_how_to_record(tmp_path: Path) -> None:
+    clips = open_data("sounds:12?duration_s=0.5")
+    config = RecordConfig(layers=("neurons",), evidence_clips=0)
+    run = record(open_model("planted:floor=-1,pairs=1"), clips, tmp_path / "run", config)
+    with pytest.raises(
+        InputError, match=r"lacks the layer neurons\.rule.*--layers neurons --layers neurons\.rule"
+    ):
+        planted_selectivity(run)

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from otoscope.errors import EmptyDataError, StageError, UnknownNameError
+from otoscope.errors import EmptyDataError, InputError, StageError, UnknownNameError
 from otoscope.selectivity import tables as made
 from otoscope.selectivity.config import SelectConfig
 from otoscope.selectivity.firing import counted, from_events, from_run, heard_events
@@ -129,7 +129,7 @@ def made_on(run: Run, folds: str | None, split: str | None, name: str = "") -> s
 
     Raises
     ------
-    UnknownNameError
+    InputError
         If there is none, or there are several and none of them was asked for last.
     """
     known = {one.name for one in (run.root / KIND).glob("*") if runs.read_stage(run, f"{STAGE}-{one.name}")}
@@ -138,9 +138,15 @@ def made_on(run: Run, folds: str | None, split: str | None, name: str = "") -> s
     last = (runs.read_stage(run, STAGE) or {}).get("config", {}).get("name")
     if len(fits) == 1 or last in fits:
         return str(last) if last in fits else fits[0]
-    wanted = f"{name or 'any'} on {_said(folds, split)}"
-    raise UnknownNameError.of(
-        "selection", wanted, [f"{one} on {_said(*part)}" for one, part in parts.items()]
+    there = ", ".join(f"{one} on {_said(*part)}" for one, part in parts.items()) or "none"
+    if fits:
+        raise InputError(
+            f"{run.root} holds several selections on {_said(folds, split)}, name one of {', '.join(fits)}"
+        )
+    asked = "".join(f" --{key} {one}" for key, one in (("folds", folds), ("split", split)) if one is not None)
+    raise InputError(
+        f"{run.root} holds no selection {name and name + ' '}on {_said(folds, split)}: "
+        f"otoscope select {run.root}{asked} writes one. It has {there}"
     )
 
 

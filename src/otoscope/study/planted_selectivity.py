@@ -123,6 +123,12 @@ def truth_of(run: Run, task: Labelling) -> Truth:
     spec = str(run.manifest["model"]["spec"])
     if not spec.startswith("planted:"):
         raise InputError(f"{run.root} is a run of {spec!r}; planted truth is known of planted: networks only")
+    missing = [one for one in (LAYER, CLEAN_LAYER) if one not in {layer.name for layer in run.layers}]
+    if missing:
+        raise InputError(
+            f"{run.root} lacks the layer {', '.join(missing)}, without which the truth is not known: record with "
+            f"--layers {LAYER} --layers {CLEAN_LAYER}"
+        )
     table = planted_truth(open_model(spec))
     clean = run.activations(CLEAN_LAYER, rows=task.rows)
     auroc = np.stack(
