@@ -59,18 +59,32 @@ def object_store() -> Iterator[None]:
         raise SystemExit(f"only {count[0]} requests were made")
 
 
-def kill_workers(seed: int, stop: threading.Event, times: int = 3) -> None:
-    """Kill one of this machine's Ray workers that compute, so many times, whenever chance says."""
+def own_workers() -> list[int]:
+    """Return the Ray workers of this process that compute; other processes' on this machine are not touched."""
+    parents, computing = {}, []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"ray::_Worker.compute" in (folder / "cmdline").read_bytes():
+                computing.append(int(folder.name))
+        except OSError:  # it has ended
+            continue
+
+    def ours(process: int) -> bool:
+        while process not in (0, os.getpid()):
+            process = parents.get(process, 0)
+        return process != 0
+
+    return [one for one in computing if ours(one)]
+
+
+def kill_workers(
+    seed: int, stop: threading.Event, times: int = 3, wait_s: tuple[float, float] = (0.3, 1.5)
+) -> None:
+    """Kill one of the Ray workers that compute, so many times, whenever chance says."""
     chance, killed = random.Random(seed), 0
-    while killed < times and not stop.wait(chance.uniform(0.3, 1.5)):
-        workers = []
-        for one in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if b"ray::_Worker.compute" in one.read_bytes():
-                    workers.append(int(one.parent.name))
-            except OSError:
-                continue
-        if workers:
+    while killed < times and not stop.wait(chance.uniform(*wait_s)):
+        if workers := own_workers():
             os.kill(chance.choice(workers), signal.SIGKILL)
             killed += 1
     print(killed, "killed", file=sys.stderr)
