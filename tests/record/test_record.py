@@ -21,6 +21,7 @@ from otoscope.record.config import RecordConfig
 from otoscope.record.hooks import intervening
 from otoscope.record.layers import modules_of, resolve
 from otoscope.record.probe import probe
+from otoscope.record.ranks import Floors
 from otoscope.record.stage import record
 from otoscope.store import arrays
 from otoscope.store.run import open_run
@@ -116,6 +117,17 @@ def test_workers_do_not_change_a_byte(
     plain = record(model, clips, tmp_path / "plain", CONFIG)
     other = CONFIG.model_copy(update={"workers": workers, "batch_size": batch_size})
     assert bytes_of(record(model, clips, tmp_path / "other", other).root) == bytes_of(plain.root)
+
+
+def test_what_earlier_blocks_ask_for_changes_no_byte(tmp_path: Path, model: AudioModel, monkeypatch) -> None:
+    clips, original, asked = make_clips(40, broken=(5,)), Floors.values, []
+    few = CONFIG.model_copy(update={"top_k": 2, "block": 8})
+    monkeypatch.setattr(Floors, "values", lambda self: asked.append(original(self)) or asked[-1])
+    spared = record(model, clips, tmp_path / "spared", few)
+    assert asked[0] is None and len(asked) == 5 and all(torch.isfinite(one).all() for one in asked[-1])
+    monkeypatch.setattr(Floors, "values", lambda self: None)
+    alone = record(model, clips, tmp_path / "alone", few)
+    assert bytes_of(spared.root) == bytes_of(alone.root)
 
 
 def test_second_call_does_nothing_another_config_is_refused(tmp_path: Path, model: AudioModel, clips) -> None:

@@ -80,6 +80,8 @@ class BlockRows:
         What is kept.
     events : EventBlock, optional
         Takes the counts by event.
+    floors : tuple of Tensor, optional
+        What blocks before this one leave to be reached, see :class:`~otoscope.record.ranks.Floors`.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class BlockRows:
         first_neurons: Sequence[int],
         keeping: Keeping,
         events: EventBlock | None = None,
+        floors: tuple[Tensor, ...] | None = None,
     ) -> None:
         n_rows = block.stop - block.start
         self.block, self._layers, self._first, self._keeping = block, layers, first_neurons, keeping
@@ -97,7 +100,8 @@ class BlockRows:
         self.positions = np.zeros((n_rows, len(layers)), np.uint32)
         self.failures: list[Failure] = []
         self.events = events
-        self._ranks: Ranks | None = None
+        self.ranks: Ranks | None = None
+        self._floors = floors
         self._heard: dict[int, tuple[float, int]] = {}
         self._dropped: set[int] = set()
         self._open: _Open | None = None
@@ -106,9 +110,12 @@ class BlockRows:
         """Return what values must reach to be ranked now; None where the batch holds parts of clips."""
         if not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
             return None
-        if self._ranks is None:
-            return (torch.tensor(-torch.inf),) * len(self._layers)
-        return self._ranks.floors()
+        if self.ranks is None:
+            return self._floors or (torch.tensor(-torch.inf),) * len(self._layers)
+        own = self.ranks.floors()
+        if self._floors is None:
+            return own
+        return tuple(torch.maximum(a, b) for a, b in zip(own, self._floors, strict=True))
 
     def fail(self, failures: Sequence[Failure]) -> None:
         """Count clips that could not be used."""
@@ -117,7 +124,7 @@ class BlockRows:
     @property
     def all_failed_in_network(self) -> bool:
         """Whether the network failed on clips of this block and on none succeeded."""
-        return self._ranks is None and any(failure.stage == "forward" for failure in self.failures)
+        return self.ranks is None and any(failure.stage == "forward" for failure in self.failures)
 
     def drop(self, row: int) -> None:
         """Forget the windows of a clip that failed half-way."""
@@ -192,8 +199,8 @@ class BlockRows:
     def _store(self, rows: np.ndarray[Any, Any], reductions: Reductions) -> None:
         at = rows - self.block.start
         keeping = self._keeping
-        if self._ranks is None:
-            self._ranks = Ranks(reductions, self._first, keeping.top_k, keeping.seed)
+        if self.ranks is None:
+            self.ranks = Ranks(reductions, self._first, keeping.top_k, keeping.seed)
         for i, one in enumerate(reductions):
             self.pooled[i][at] = one.pooled.cpu().numpy()
             self.positions[at, i] = one.counted.numpy()
@@ -202,7 +209,7 @@ class BlockRows:
         if self.events is not None:
             for clip in range(len(rows)):
                 self.events.add([one.events[clip] if one.events else () for one in reductions])
-        self._ranks.insert(torch.from_numpy(rows).to(reductions[0].pooled.device), reductions)
+        self.ranks.insert(torch.from_numpy(rows).to(reductions[0].pooled.device), reductions)
 
     def summary(self) -> Summary:
         """Return the block's summary."""
@@ -230,8 +237,8 @@ class BlockRows:
         )
 
     def _ranked(self) -> list[Ranked]:
-        if self._ranks is not None:
-            return self._ranks.ranked()
+        if self.ranks is not None:
+            return self.ranks.ranked()
         sizes = zip(self._layers, self._keeping.trace_bins, strict=True)
         return [no_ranks(self._keeping.top_k, one.n_neurons, bins) for one, bins in sizes]
 

@@ -7,6 +7,7 @@ When no clip succeeds any more the network itself is at fault: the run stops wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +26,7 @@ from otoscope.record.event_blocks import EventBlock
 from otoscope.record.forward import Listener
 from otoscope.record.hooks import lent
 from otoscope.record.probe import ProbedLayer
+from otoscope.record.ranks import Floors
 from otoscope.record.reduce import Wanted
 from otoscope.store import arrays
 from otoscope.store.run import POSITIONS, Run, file_name
@@ -118,27 +120,42 @@ def _create_positions(job: Job) -> None:
 def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator[Finished]:
     """Record the blocks whose batches come in ``stream``; a batch never holds clips of two blocks.
 
-    Yields a block once its arrays and its summary are on disk.
+    Yields a block once its arrays and its summary are on disk. While one is being written the next is heard.
     """
     by_index = {block.index: block for block in blocks}
-    with lent(job.model):
-        hearing = _Hearing(job)
+    with lent(job.model), ThreadPoolExecutor(1, "otoscope-writer") as writer:
+        hearing, writing = _Hearing(job), _Writing(job, writer)
         waiting: list[BlockRows] = []
-        opened: dict[Path, Any] = {}
         for index, parts in groupby(stream, key=lambda batch: _block_of(batch, job.config.block)):
             heard = hearing.block(by_index[index], parts)
             waiting.append(heard)
             if not heard.all_failed_in_network:
-                yield from _written(job, waiting, opened)
-        yield from _written(job, waiting, opened)
+                yield from writing.put(waiting)
+        yield from writing.put(waiting)
+        yield from writing.finish()
 
 
-def _written(job: Job, waiting: list[BlockRows], opened: dict[Path, Any]) -> Iterator[Finished]:
-    """Write and yield the waiting blocks; a block that failed as a whole waits until a later clip succeeds."""
-    while waiting:
-        rows = waiting.pop(0)
-        _write(job, rows, opened)
-        yield Finished(rows.block, len(rows.failures))
+class _Writing:
+    """Writes blocks in a thread of its own, one at a time and in order."""
+
+    def __init__(self, job: Job, writer: Executor) -> None:
+        self._job, self._writer = job, writer
+        self._opened: dict[Path, Any] = {}
+        self._pending: Future[Finished] | None = None
+
+    def put(self, waiting: list[BlockRows]) -> Iterator[Finished]:
+        """Have blocks written, and yield those that are; what failed as a whole waits until a later clip succeeds."""
+        while waiting:
+            rows = waiting.pop(0)
+            summed = rows.summary()
+            yield from self.finish()
+            self._pending = self._writer.submit(_write, self._job, rows, summed, self._opened)
+
+    def finish(self) -> Iterator[Finished]:
+        """Yield the block that is being written, once it is."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            yield pending.result()
 
 
 def _block_of(batch: Batch, size: int) -> int:
@@ -156,17 +173,20 @@ class _Hearing:
         first = np.cumsum([0, *(one.n_neurons for one in job.layers)])[:-1]
         self._first = [int(one) for one in first]
         self._failed_in_a_row = 0
+        self._floors = Floors()
 
     def block(self, block: Block, parts: Iterable[Batch]) -> BlockRows:
         """Return the content of a block from its batches."""
         job = self._job
         by_event = EventBlock(job.event_blocks, block) if job.config.events != "none" else None
-        rows = BlockRows(block, job.layers, self._first, job.keeping, by_event)
+        rows = BlockRows(block, job.layers, self._first, job.keeping, by_event, self._floors.values())
         for batch in parts:
             rows.fail(batch.failures)
             if len(batch.rows):
                 self._add(rows, batch)
         rows.close(self._ids)
+        if rows.ranks is not None:
+            self._floors.add(rows.ranks)
         return rows
 
     def _add(self, rows: BlockRows, batch: Batch) -> None:
@@ -206,14 +226,15 @@ def _only(batch: Batch, row: int) -> Batch:
     return batch.part(int(at[0]), int(at[-1]) + 1)
 
 
-def _write(job: Job, rows: BlockRows, opened: dict[Path, Any]) -> None:
+def _write(job: Job, rows: BlockRows, summed: summary.Summary, opened: dict[Path, Any]) -> Finished:
     for path, content in _contents(job, rows):
         if path not in opened:
             opened[path] = arrays.open_array(path)
         arrays.write_rows(path, rows.block.start, content, opened[path])
     if rows.events is not None:
         rows.events.flush()
-    summary.write(Node(0, rows.block.index).path(job.summaries), rows.summary())
+    summary.write(Node(0, rows.block.index).path(job.summaries), summed)
+    return Finished(rows.block, len(rows.failures))
 
 
 def _contents(job: Job, rows: BlockRows) -> Iterator[tuple[Path, np.ndarray[Any, Any]]]:

@@ -38,7 +38,7 @@ class Ranks:
         device = reductions[0].pooled.device
         widths = [one.pooled.shape[1] for one in reductions]
         columns = [ranking.pole_neurons(first, n) for first, n in zip(first_neurons, widths, strict=True)]
-        self._columns, self._widths = torch.cat(columns).to(device), [2 * n for n in widths]
+        self._columns, self.widths = torch.cat(columns).to(device), [2 * n for n in widths]
         self._k, self._seed = k, seed
         places = (k, len(self._columns))
         self._keys = torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64, device=device)
@@ -51,8 +51,12 @@ class Ranks:
 
     def floors(self) -> tuple[Tensor, ...]:
         """Return, for each layer, the value of each pole neuron's last slot; -inf while one is empty."""
-        lowest = ranking.values_of(self._keys.amin(dim=0)).nan_to_num(nan=-torch.inf)
-        return lowest.split(self._widths)  # type: ignore[no-untyped-call, no-any-return]
+        return _lowest(self._keys, self.widths)
+
+    @property
+    def keys(self) -> Tensor:
+        """The keys of the slots, in no order ``(slot, pole neuron)``."""
+        return self._keys
 
     def insert(self, rows: Tensor, reductions: Sequence[Reduction]) -> None:
         """Put the clips ``rows`` where they belong."""
@@ -78,7 +82,7 @@ class Ranks:
 
     def _copy_traces(self, slot: Tensor, clip: Tensor, column: Tensor, evidence: Sequence[Evidence]) -> None:
         start = 0
-        for traces, new, width in zip(self._traces, evidence, self._widths, strict=True):
+        for traces, new, width in zip(self._traces, evidence, self.widths, strict=True):
             own = (column >= start) & (column < start + width)
             here = column[own] - start
             traces[slot[own], here] = new.trace[clip[own], here]
@@ -87,7 +91,7 @@ class Ranks:
     def ranked(self) -> list[Ranked]:
         """Return each layer's ranks in order, on the CPU."""
         found, start = [], 0
-        for traces, width in zip(self._traces, self._widths, strict=True):
+        for traces, width in zip(self._traces, self.widths, strict=True):
             part = slice(start, start + width)
             order = self._keys[:, part].argsort(dim=0, descending=True)
             flat = (self._keys, self._rows, self._peaks[0], self._peaks[1])
@@ -96,3 +100,30 @@ class Ranks:
             found.append(Ranked(keys, rows, trace, peak_s, peak_hz))
             start += width
         return found
+
+
+class Floors:
+    """What a clip must reach to be among the best of all blocks that one process has heard.
+
+    A clip below can still be among the best of its own block and then stands in that block's summary, without
+    evidence: it is not among the best of the whole run, so nothing is missing there.
+    """
+
+    def __init__(self) -> None:
+        self._keys: Tensor | None = None
+        self._widths: list[int] = []
+
+    def add(self, ranks: Ranks) -> None:
+        """Take in the ranks of a whole block."""
+        self._widths = ranks.widths
+        k = len(ranks.keys)
+        self._keys = ranks.keys if self._keys is None else ranking.merge(self._keys, ranks.keys, k)[0]
+
+    def values(self) -> tuple[Tensor, ...] | None:
+        """Return, for each layer, the value of each pole neuron's last place; -inf while it is empty; None at first."""
+        return None if self._keys is None else _lowest(self._keys, self._widths)
+
+
+def _lowest(keys: Tensor, widths: list[int]) -> tuple[Tensor, ...]:
+    lowest = ranking.values_of(keys.amin(dim=0)).nan_to_num(nan=-torch.inf)
+    return lowest.split(widths)  # type: ignore[no-untyped-call, no-any-return]
