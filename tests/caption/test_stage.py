@@ -99,6 +99,25 @@ def test_a_killed_stage_goes_on(run, clips, monkeypatch):
     assert run.table("captions")[1].height == 5
 
 
+def test_a_killed_stage_goes_on_with_blocks_of_another_size(run, clips, monkeypatch):
+    real, written = stage.tables.write, []
+
+    def dying(path, table):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        real(path, table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.tables, "write", dying)
+        with pytest.raises(KeyboardInterrupt):
+            caption(run, clips, CaptionConfig(captioner="acoustic", block=3, workers=0))
+    caption(run, clips, CaptionConfig(captioner="acoustic", block=1, workers=0))
+    table = run.table("captions")[1]
+    assert table.height == 5
+    assert not list((run.root / "captions").glob("*.parts"))
+
+
 def test_other_clips_are_refused(run, tmp_path):
     other = make_clips(tmp_path / "other").take([0, 1])
     with pytest.raises(

@@ -17,6 +17,7 @@ from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain.lmac import RECIPE as LMAC
 from otoscope.explain.lmac import LmacExplainer
 from otoscope.explain.lmac_losses import binary_cross_entropy
+from otoscope.explain.methods import methods
 from otoscope.explain.piq import RECIPE as PIQ
 from otoscope.explain.piq import PiqExplainer, loud, mask_of
 from otoscope.explain.randomise import cascade
@@ -120,6 +121,8 @@ class TestLmac:
         tuned = train_explainer("lmac", classifier, clips, tmp_path / "ft", how, contamination=Hiss())
         first, then = (one.net.state_dict() for one in (lmac[0], tuned))
         assert all(torch.allclose(first[name], then[name], atol=1e-6) for name in first)
+        both = [lmac[1], tmp_path / "ft"]
+        assert [one.name for one in methods([], both, {}, classifier)] == ["lmac", "lmac-finetuned"]
         account = json.loads((tmp_path / "ft" / "training.json").read_text())
         assert account["best"]["valid_gated"] == 1.0 and "Hiss" in account["contamination"]
 

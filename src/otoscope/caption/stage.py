@@ -1,6 +1,6 @@
 """The caption stage: put the clips of a run into words, once, as ``captions/<captioner>-<hash8>.parquet``.
 
-The work goes in blocks of rows, each a file under ``captions/<name>.parts`` until all are there; a killed stage
+The work goes in blocks of rows, each a file under ``captions/<name>-<block>.parts`` until all are there; a killed stage
 goes on with the missing ones and ends with the same bytes. A table with failed clips is made again when it is asked
 for again, where the captioner's failures may pass. The marker is ``stages/caption-<name>.json``.
 """
@@ -104,13 +104,14 @@ def caption(
         logger.info("%s already holds %s", run.root, output)
         return name
     started = time.perf_counter()
-    parts = run.root / "captions" / f"{name}.parts"
+    parts = run.root / "captions" / f"{name}-{config.block}.parts"  # blocks of another size are other blocks
     work = Captioning(config.captioner, clips, parts, config.workers, words)
     table = _computed(work, blocks.plan(len(clips), config.block), engine)
     notes = _notes(words, clips, table)
     tables.write(run.root / output, table)
     runs.commit_stage(run, marker, VERSION, identity, inputs, [output], notes)
-    remove_tree(parts)
+    for one in (run.root / "captions").glob(f"{name}-*.parts"):
+        remove_tree(one)
     run.log(STAGE, name=name, seconds=time.perf_counter() - started, **notes)
     return name
 

@@ -226,6 +226,10 @@ class LmacRecipe(Recipe):
         canvas = Canvas.of(model, facts["net"]["layers"], facts["n_samples"], on, doublings_of(net))
         return LmacExplainer(net, canvas, on, facts["config"]["domain"])
 
+    def variant(self, facts: Mapping[str, Any]) -> str:
+        """Return the name in tables; a fine-tuned one is a method of its own."""
+        return self.name if facts["config"].get("guidance") is None else f"{self.name}-finetuned"
+
 
 RECIPE = LmacRecipe()
 

@@ -15,7 +15,8 @@ from otoscope.errors import InputError, UnknownNameError
 from otoscope.explain import EXPLAINERS, TRAINABLE
 from otoscope.explain.dictionary import MANIFEST as DICTIONARY
 from otoscope.explain.explanation import Explainer, explainer
-from otoscope.explain.trained import open_explainer, read_explainer
+from otoscope.explain.recipe import Recipe
+from otoscope.explain.trained import open_explainer, read_explainer, recipe_of
 from otoscope.models.audio_model import AudioModel
 from otoscope.registry import known
 from otoscope.store import manifest
@@ -32,7 +33,7 @@ class Method:
     Attributes
     ----------
     name : str
-        ``amt``, ``lmac`` ...
+        In tables: ``amt``, ``lmac``, ``lmac-finetuned`` ...
     explainer : Explainer
     identity : dict
         JSON-able: name, options, and the hash of what was learnt.
@@ -99,13 +100,22 @@ def method_of(folder: Path) -> str:
     return OCCLUSION if (folder / DICTIONARY).is_file() else str(read_explainer(folder)["method"])
 
 
+def variant_of(folder: Path) -> str:
+    """Return the name of a folder's method in tables: ``lmac-finetuned`` is ``lmac`` that went on from another."""
+    method = method_of(folder)
+    if method == OCCLUSION:
+        return method
+    recipe = recipe_of(method)
+    return recipe.variant(read_explainer(folder)) if isinstance(recipe, Recipe) else method
+
+
 def _trained(folder: Path, name: str, model: AudioModel, options: dict[str, Any]) -> Method:
     made = open_explainer(folder, model, **options)
     content = manifest.read(folder / DICTIONARY) if name == OCCLUSION else read_explainer(folder)
     identity = {"name": name, "options": options, "trained": sha256_json(content)}
     account = folder / "training.json"
     seconds = manifest.read(account).get("seconds") if account.is_file() else None
-    return Method(name, made, identity, None if seconds is None else float(seconds))
+    return Method(variant_of(folder), made, identity, None if seconds is None else float(seconds))
 
 
 def _untrained(name: str, options: dict[str, Any], model: AudioModel) -> Method:

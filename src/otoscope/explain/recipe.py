@@ -216,6 +216,10 @@ class Recipe(Trainable):
     def explainer(self, net: nn.Module, model: AudioModel, facts: Mapping[str, Any]) -> Explainer:
         """Return what explains with a trained net; arguments as in :meth:`build`."""
 
+    def variant(self, facts: Mapping[str, Any]) -> str:
+        """Return the name of a trained net in tables; the method's, unless its options make it another method."""
+        return self.name
+
     def save(self, lesson: Learning[Any], folder: Path, content: Mapping[str, Any]) -> None:
         """Write manifest and weights, see :mod:`otoscope.explain.trained`."""
         from otoscope.explain import trained

@@ -14,7 +14,7 @@ from otoscope.data.clips import Clips
 from otoscope.data.select import chosen_rows
 from otoscope.errors import InputError
 from otoscope.explain.dictionary import MANIFEST as DICTIONARY
-from otoscope.explain.methods import OCCLUSION, Method, methods
+from otoscope.explain.methods import OCCLUSION, Method, methods, variant_of
 from otoscope.explain.sounds import Sounds
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.trained import read_explainer
@@ -153,7 +153,7 @@ def _methods(
         options["amt.kind"] = "attention"
     untrained = methods(config.methods, (), options if "amt" in config.methods else {}, model)
     found = {one.name: one for one in untrained}
-    held = [(_kind(folder), folder) for folder in folders]
+    held = [(variant_of(folder), folder) for folder in folders]
     held += _trained(
         Workshop(name, model, clips, out, config, [one for kind, one in held if kind == OCCLUSION]), held
     )
@@ -170,16 +170,7 @@ def _trained(workshop: Workshop, held: Sequence[tuple[str, Path]]) -> list[tuple
     for one in wanted:
         workshop.check(one)
     places = [workshop.train(one, seed) for one in wanted for seed in config.seeds]
-    return [(_kind(place), place) for place in places]
-
-
-def _kind(folder: Path) -> str:
-    """Return the method of a folder; a fine-tuned L-MAC is a method of its own."""
-    if (folder / DICTIONARY).is_file():
-        return OCCLUSION
-    content = read_explainer(folder)
-    tuned = content["method"] == "lmac" and content["config"].get("guidance") is not None
-    return "lmac-finetuned" if tuned else str(content["method"])
+    return [(variant_of(place), place) for place in places]
 
 
 def kind_of(method: str) -> str:
