@@ -6,7 +6,11 @@ Either way the clips are different sounds in files, read through the real decode
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import polars as pl
 
 from otoscope.audio.synthesis import catalogue, render
 from otoscope.audio.write import write
@@ -22,6 +26,13 @@ def recordings(folder: Path, n: int) -> tuple[Clips, str]:
     if named:
         return open_data(f"esc50:{named}/esc10").select(limit=n), "ESC-10, Ogg Vorbis, 44.1 kHz"
     return synthesised(folder, n, 5.0), "synthesised, FLAC, 16 kHz"
+
+
+def repeated(clips: Clips, times: int) -> Clips:
+    """Return every clip so many times, one copy of the collection after another, each with an id of its own."""
+    named = [pl.format("{}~{}", "id", pl.lit(turn)).alias("id") for turn in range(times)]
+    table = pl.concat([clips.table.with_columns(one) for one in named])
+    return replace(clips, table=table.with_columns(pl.Series("row", np.arange(table.height))))
 
 
 def synthesised(folder: Path, n: int, duration_s: float) -> Clips:
