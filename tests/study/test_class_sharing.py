@@ -9,6 +9,7 @@ import pytest
 
 from otoscope.cli.main import run as call
 from otoscope.data import open_data
+from otoscope.data.crema_d import EMOTIONS
 from otoscope.errors import InputError, UnknownNameError
 from otoscope.models import open_model
 from otoscope.record.config import RecordConfig
@@ -83,6 +84,10 @@ def test_what_is_asked_of_pairs() -> None:
     (pairs,) = named(emotions, emotions).values()
     assert ("ANG", "HAP") in pairs and len(pairs) == 1 + 6
     assert named(["x"], ["x"]) == {}
+    words = list(EMOTIONS.values())
+    (pairs,) = WITHIN["cremad"].asked(words, words).values()
+    assert ("anger", "happiness") in pairs and len(pairs) == 1 + 6
+    assert WITHIN["cremad"].asked(emotions, emotions) == named(emotions, emotions)
     gender = genders(["m|USA", "f|UK"], ["Female", "Male"])
     assert gender == {"same gender": (("m|USA", "Male"), ("f|UK", "Female"))}
     events_found = events(["dog", "rain", "siren"], ["Bark", "Rain", "Laughter"])

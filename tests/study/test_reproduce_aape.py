@@ -12,10 +12,10 @@ import soundfile
 from otoscope.data import open_data
 from otoscope.data.gtzan import GENRES
 from otoscope.data.gtzan_faults import PARTS
-from otoscope.errors import InputError, UnknownNameError
+from otoscope.errors import InputError, NotHereError, UnknownNameError
 from otoscope.models import open_model
 from otoscope.store import tables
-from otoscope.study.reproduce.aape_2026 import ABLATED, MAKERS, reproduce
+from otoscope.study.reproduce.aape_2026 import ABLATED, MAKERS, reproduce, spelt
 from otoscope.study.reproduce.aape_bench import COLLECTIONS, AapeReproduceConfig, name_of, prepare
 from otoscope.study.reproduce.exhibits import Made, exhibits
 
@@ -133,3 +133,41 @@ def test_collections_and_what_is_refused(sounds: Path, tmp_path: Path) -> None:
         prepare("demo:", gtzan, tmp_path, AapeReproduceConfig(data={"gtzam": "x"}))
     with pytest.raises(InputError, match="gtzan is given twice"):
         prepare("demo:", gtzan, tmp_path, AapeReproduceConfig(data={"gtzan": f"gtzan:{sounds}"}))
+
+
+@pytest.mark.parametrize("classes", [["anger", "fear", "happiness"], ["ANG", "FEA", "HAP"]])
+def test_a_pair_is_found_as_files_and_as_the_loader_spell_it(classes: list[str]) -> None:
+    selected = {"classes": pl.DataFrame({"class": classes})}
+    assert spelt(selected, ABLATED["crema-d"][1]) == [classes[0], classes[2]]
+    with pytest.raises(NotHereError, match=r"no class 'HAP', but ANG"):
+        spelt({"classes": pl.DataFrame({"class": ["ANG"]})}, ("ANG", "HAP"))
+
+
+def test_a_collection_without_splits_is_divided_by_actor(sounds: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "AudioWAV"
+    folder.mkdir()
+    names = [
+        f"{actor}_DFA_{emotion}_XX.wav" for actor in range(1001, 1011) for emotion in ("ANG", "HAP", "SAD")
+    ]
+    for name in names:
+        soundfile.write(folder / name, np.full(800, 0.1, np.float32), 16000)
+    bench = prepare(
+        "demo:", f"gtzan:{sounds}", tmp_path, AapeReproduceConfig(data={"crema-d": f"crema-d:{tmp_path}"})
+    )
+    assert bench.divided == ("crema-d",) and bench.task("crema-d", "emotion") == "emotion"
+    table = bench.clips["crema-d"].table
+    assert dict(table.group_by("split").agg(pl.col("group").n_unique()).rows()) == {
+        "train": 7,
+        "valid": 1,
+        "test": 2,
+    }
+    assert table.group_by("group").agg(pl.col("split").n_unique())["split"].to_list() == [1] * 10
+    rows = [
+        f"AudioWAV/{name},{name.split('_')[2]},{part}"
+        for name, part in zip(names, table["split"], strict=True)
+    ]
+    (tmp_path / "cremad.csv").write_text("\n".join(["file_name,label,split", *rows]))
+    given = AapeReproduceConfig(data={"crema-d": f"evar:{tmp_path / 'cremad.csv'}"})
+    bench = prepare("demo:", f"gtzan:{sounds}", tmp_path, given)
+    assert not bench.divided
+    assert (bench.task("crema-d", "emotion"), bench.task("crema-d", "gender")) == ("label", "gender")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from otoscope.data.crema_d import EMOTIONS
+
 Pairs = tuple[tuple[str, str], ...]
 Asked = Callable[[Sequence[str], Sequence[str]], dict[str, Pairs]]
 
@@ -126,6 +128,9 @@ def _plain(name: str) -> str:
     return "".join(one for one in name.lower() if one.isalnum())
 
 
+_SPELT = (("ang", "hap"), ("dis", "fea", "neu", "sad"))
+"""Emotions as CREMA-D's files name them; the loader spells them out."""
+
 WITHIN: dict[str, SharingStudy] = {
     "gtzan": SharingStudy(
         "Genres of GTZAN; classical and jazz share much in the paper.",
@@ -143,7 +148,7 @@ WITHIN: dict[str, SharingStudy] = {
                 ("emotion", "label"),
             ),
         ),
-        sets_of(("ang", "hap"), ("dis", "fea", "neu", "sad")),
+        sets_of(*_SPELT, *(tuple(EMOTIONS[one.upper()] for one in group) for group in _SPELT)),
     ),
     "voxforge": SharingStudy(
         "Languages of VoxForge; German with English, and Spanish, French, Italian, Russian together in the paper.",

@@ -22,6 +22,7 @@ from otoscope.ablate.probe import presets as probes
 from otoscope.ablate.probe.stage import probe
 from otoscope.ablate.stage import ablate, tables_of
 from otoscope.data.clips import Clips
+from otoscope.data.crema_d import EMOTIONS
 from otoscope.errors import NotHereError
 from otoscope.models.audio_model import AudioModel
 from otoscope.progress import track
@@ -184,13 +185,13 @@ def ablated_layers(bench: Bench) -> Result:
 def _ablated(
     bench: Bench, name: str, labels: str, pair: tuple[str, str]
 ) -> tuple[dict[str, pl.DataFrame], list[str]]:
-    run, config = bench.run(name), bench.config
+    run, config, labels = bench.run(name), bench.config, bench.task(name, labels)
     selection, tables = bench.selected(name, labels)
-    spelt, exactly = _spelt(tables, pair), config.shared == "exact"
-    n = _common(tables, spelt, exactly=exactly)
+    chosen, exactly = spelt(tables, pair), config.shared == "exact"
+    n = _common(tables, chosen, exactly=exactly)
     if n == 0:
         raise NotHereError(
-            f"no neuron belongs to {'exactly ' if exactly else ''}{' and '.join(spelt)}: raise top_rate on few "
+            f"no neuron belongs to {'exactly ' if exactly else ''}{' and '.join(chosen)}: raise top_rate on few "
             "neurons, or set shared=intersection"
         )
     tested = {"test_folds": config.test_folds, "test_split": config.test_split, "seed": config.seed}
@@ -200,13 +201,16 @@ def _ablated(
     saved = probe(run, bench.models[SSL], bench.clips[name], options)
     changes: dict[str, Any] = {
         "strategy": f"selection:{selection}",
-        "concepts": (" & ".join(spelt),),
+        "concepts": (" & ".join(chosen),),
         "saved_probe": saved,
     }
     changes |= {"task": labels, "shared": config.shared, "n_random": config.n_random, "seed": config.seed}
     done = ablate(run, bench.models[SSL], bench.clips[name], ablations.preset(PROTOCOL, **changes))
-    note = f"{n} neurons ({config.shared}) of {' and '.join(spelt)}; ablations/{done} in {run.root}"
-    return tables_of(run, done), [note]
+    note = f"{n} neurons ({config.shared}) of {' and '.join(chosen)}; ablations/{done} in {run.root}"
+    parts = [f"no split of its own: test is a fifth of the groups, by seed {config.seed}"] * (
+        name in bench.divided
+    )
+    return tables_of(run, done), [note, *parts]
 
 
 def _common(tables: dict[str, pl.DataFrame], pair: list[str], *, exactly: bool) -> int:
@@ -215,8 +219,8 @@ def _common(tables: dict[str, pl.DataFrame], pair: list[str], *, exactly: bool) 
     return sum(set(pair) == one if exactly else set(pair) <= one for one in own)
 
 
-def _spelt(tables: dict[str, pl.DataFrame], pair: tuple[str, str]) -> list[str]:
-    """Return the pair as the clips spell it.
+def spelt(tables: dict[str, pl.DataFrame], pair: tuple[str, str]) -> list[str]:
+    """Return the pair as the clips spell it: CREMA-D's own codes, or the words for them; upper or lower case.
 
     Raises
     ------
@@ -224,10 +228,11 @@ def _spelt(tables: dict[str, pl.DataFrame], pair: tuple[str, str]) -> list[str]:
         If the clips lack one of the classes.
     """
     known = {one.lower(): one for one in tables["classes"]["class"].to_list()}
-    lacking = [one for one in pair if one.lower() not in known]
-    if lacking:
-        raise NotHereError(f"the clips have no class {lacking[0]!r}")
-    return [known[one.lower()] for one in pair]
+    found = [known.get(one.lower()) or known.get(EMOTIONS.get(one, one)) for one in pair]
+    for one, spelt in zip(pair, found, strict=True):
+        if spelt is None:
+            raise NotHereError(f"the clips have no class {one!r}, but {', '.join(sorted(known.values()))}")
+    return [spelt for spelt in found if spelt is not None]
 
 
 ABLATED: dict[str, tuple[str, tuple[str, str]]] = {

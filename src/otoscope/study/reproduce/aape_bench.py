@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
 from otoscope.data import clips_of
 from otoscope.data.clips import Clips
+from otoscope.data.splits import split_by_group
 from otoscope.errors import InputError, ModelError, NotHereError, UnknownNameError
 from otoscope.models import model_of
 from otoscope.models.audio_model import AudioModel
@@ -84,7 +86,8 @@ class AapeReproduceConfig(StageConfig):
     n_chance, n_splits : int
         Selections with permuted labels, and halvings.
     test_folds, test_split : str or None
-        What the ablated network is judged on; published: split ``test``.
+        What the ablated network is judged on; published: split ``test``. Collections without splits and folds are
+        divided by group (:data:`SHARES`), and the exhibit says so.
     probe : dict
         Settings of the linear probe in place of the protocol's, such as ``learning_rate``, which EVAR sets by network.
     shared : {"exact", "intersection"}
@@ -114,6 +117,11 @@ class AapeReproduceConfig(StageConfig):
     seed: Seed = 0
 
 
+SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
+"""Parts of a collection without a split of its own (CREMA-D); the seed's has 5,155, 732 and 1,551 clips of 63, 9 and 19
+actors, which are not known."""
+
+
 @dataclass
 class Bench:
     """Networks, collections and what was recorded of them; each recording is made when it is first asked for.
@@ -126,12 +134,15 @@ class Bench:
         By name of the collection.
     out : Path
     config : AapeReproduceConfig
+    divided : tuple of str
+        Collections without a split of their own, which were divided by group (:data:`SHARES`).
     """
 
     models: dict[str, AudioModel]
     clips: dict[str, Clips]
     out: Path
     config: AapeReproduceConfig
+    divided: tuple[str, ...] = ()
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
 
     def collection(self, name: str) -> Collection:
@@ -177,6 +188,11 @@ class Bench:
             seed=config.seed,
         )  # fmt: skip
 
+    def task(self, name: str, labels: str) -> str:
+        """Return how the clips call a task's labels: in a metadata table the first task's are its only label set."""
+        there = [one.name for one in self.clips[name].label_sets] if name in self.clips else []
+        return "label" if there == ["label"] and labels == self.collection(name).labels[0] else labels
+
     def selected(self, name: str, labels: str, kind: str = SSL) -> tuple[str, dict[str, pl.DataFrame]]:
         """Return a task's selection and its tables.
 
@@ -185,7 +201,7 @@ class Bench:
         NotHereError
             If the clips lack the label set.
         """
-        run = self.run(name, kind)
+        run, labels = self.run(name, kind), self.task(name, labels)
         lacking = [one for one in labels.split("+") if one not in label_sets(run)]
         if lacking:
             raise NotHereError(
@@ -214,10 +230,29 @@ def prepare(model: AudioModel | str, clips: Clips | str, out: Path, config: Aape
         given[name] = clips_of(spec)
     if config.limit is not None:
         given = {name: one.select(limit=config.limit) for name, one in given.items()}
+    if config.test_folds is None and config.test_split is not None:
+        divided = {name: _parted(one, config.seed) for name, one in given.items() if _whole(one)}
+    else:
+        divided = {}
     models = {SSL: model_of(model)}
     if config.supervised is not None:
         models[SL] = model_of(config.supervised)
-    return Bench(models, given, out, config)
+    return Bench(models, given | divided, out, config, tuple(divided))
+
+
+def _whole(clips: Clips) -> bool:
+    """Return whether clips have neither splits nor folds, and groups and labels to divide them by."""
+    table = clips.table
+    undivided = all(table[one].null_count() == len(clips) for one in ("split", "fold"))
+    return undivided and table["group"].n_unique() >= len(SHARES) and bool(clips.label_sets)
+
+
+def _parted(clips: Clips, seed: int) -> Clips:
+    """Return clips in parts of :data:`SHARES`, whole groups in each."""
+    part = np.empty(len(clips), dtype=object)
+    for name, rows in split_by_group(clips, SHARES, seed).items():
+        part[rows] = name
+    return replace(clips, table=clips.table.with_columns(pl.Series("split", part.tolist(), dtype=pl.String)))
 
 
 def name_of(clips: Clips) -> str:
