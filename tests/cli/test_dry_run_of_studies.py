@@ -109,6 +109,10 @@ def test_reproduce_looks_up_network_sounds_and_settings(
     plan = planned(asked, capsys)
     assert plan["clips"] == 24 and plan["out_exists"] is False and len(plan["exhibits"]) > 3
     assert "unknown reproduce setting" in refused([*asked, "--set", "captoins=labels"], capsys).lower()
+    limited = planned(["reproduce", "aape-2026", *asked[2:], "--limit", "12"], capsys)
+    assert (
+        limited["clips"] == limited["config"]["limit"] == 12
+    )  # of the collections that --set data.NAME gives, too
     assert not list(tmp_path.iterdir())
 
 

@@ -63,8 +63,9 @@ def reproduce(
         return
     if model is None or data is None or out is None:
         raise InputError("--model, --data and --out go together; without all three the exhibits are listed")
+    kind = getattr(sys.modules[run.__module__], "CONFIG", ReproduceConfig)
     config = options.configured(
-        getattr(sys.modules[run.__module__], "CONFIG", ReproduceConfig),
+        kind,
         settings,
         captions=captions,
         text_encoder=text_encoder,
@@ -75,6 +76,7 @@ def reproduce(
         explainers=tuple(explainer) if explainer else None,
         networks=tuple(network) if network else None,
         folds=folds,
+        limit=limit if "limit" in kind.model_fields else None,  # of every collection that the settings name
         seed=seed,
     )
     clips = options.open_clips(data, None, None, limit)
