@@ -12,9 +12,10 @@ from otoscope.explain import CONTROLS, REMOVALS
 from otoscope.explain.curve import SHARES, insertion_deletion, ranks
 from otoscope.explain.explanation import Explanation, explainer
 from otoscope.explain.hearing import Reentry, outputs, phase_of
+from otoscope.explain.lending import donors
 from otoscope.explain.listen import listen
 from otoscope.explain.randomise import cascade, rank_correlation
-from otoscope.explain.score import MEASURES, OF_MASK, ScoreConfig, donors, score
+from otoscope.explain.score import MEASURES, OF_MASK, ScoreConfig, score
 from otoscope.explain.sounds import Sounds
 from otoscope.explain.spectrogram import Spectrogram
 from otoscope.explain.summary import summarise

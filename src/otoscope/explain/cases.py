@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +58,9 @@ class Lenders:
     Attributes
     ----------
     masks : array of int (case, 2)
-        Cases whose masks are the controls ``other-same`` and ``other-different``, see :func:`donors`.
+        Cases whose masks are the controls ``other-same`` and ``other-different``, see :mod:`otoscope.explain.lending`.
     backgrounds : array of int (case,)
-        Clips whose sound stands where something was removed, see :func:`background`.
+        Clips whose sound stands where something was removed.
     """
 
     masks: NDArray[np.int64]
@@ -165,26 +164,3 @@ def index_of(model: AudioModel, target: str, n_classes: int) -> int:
     raise UnknownNameError.of(
         "target", target, (PREDICTED, LABEL, f"{ABOVE}:0.5", *(model.classes or map(str, range(n_classes))))
     )
-
-
-def donors(targets: NDArray[np.int64], groups: Sequence[Any], seed: int) -> NDArray[np.int64]:
-    """Return, for each case, another one of the same class and one of another class, ``(case, 2)``; -1: there is none.
-
-    Both are drawn from other groups, so that a mask of the same recording is no "other" clip.
-    """
-    rng = np.random.default_rng(seed)
-    code = np.unique(np.asarray(groups), return_inverse=True)[1]
-    pairs = np.full((len(targets), 2), -1, np.int64)
-    for clip, (target, group) in enumerate(zip(targets, code)):
-        for place, alike in enumerate((targets == target, targets != target)):
-            candidates = np.flatnonzero(alike & (code != group))
-            if candidates.size:
-                pairs[clip, place] = rng.choice(candidates)
-    return pairs
-
-
-def background(chosen: Cases, case: int, seed: int) -> int:
-    """Return a clip of which another class is explained, drawn for this case; -1: there is none."""
-    others = np.unique(chosen.clips[chosen.targets != chosen.targets[case]])
-    others = others[others != chosen.clips[case]]
-    return int(np.random.default_rng(seed).choice(others)) if others.size else -1

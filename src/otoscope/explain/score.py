@@ -43,11 +43,12 @@ import torch
 from numpy.typing import NDArray
 
 from otoscope.errors import InputError
-from otoscope.explain.cases import Cases, Lenders, background, cases, donors
+from otoscope.explain.cases import Cases, Lenders, cases
 from otoscope.explain.curve import ranks
 from otoscope.explain.explanation import Explainer, Explanation
 from otoscope.explain.hearing import outputs
 from otoscope.explain.judge import MEASURES, OF_MASK, probabilities
+from otoscope.explain.lending import backgrounds, donors
 from otoscope.explain.score_config import ScoreConfig
 from otoscope.explain.score_rows import BACKGROUND, CURVES, Masks, seed_of, sound_of, table_of
 from otoscope.explain.sounds import Sounds
@@ -63,7 +64,6 @@ __all__ = [
     "Masks",
     "ScoreConfig",
     "Scored",
-    "donors",
     "explained",
     "heard",
     "lenders",
@@ -173,8 +173,7 @@ def lenders(chosen: Cases, groups: Sequence[Any], how: ScoreConfig) -> Lenders:
         pairs = donors(chosen.targets, [groups[int(one)] for one in chosen.clips], how.seed)
         masks = np.where(asked, pairs, -1)
     if "background" in how.removals:
-        seeds = (seed_of(how, chosen, one, BACKGROUND) for one in range(len(chosen)))
-        sounds = np.array([background(chosen, one, seed) for one, seed in enumerate(seeds)], np.int64)
+        sounds = backgrounds(chosen, [seed_of(how, chosen, one, BACKGROUND) for one in range(len(chosen))])
     return Lenders(masks, sounds)
 
 
