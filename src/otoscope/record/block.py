@@ -106,16 +106,20 @@ class BlockRows:
         self._dropped: set[int] = set()
         self._open: _Open | None = None
 
-    def floors(self, batch: Batch) -> tuple[Tensor, ...] | None:
-        """Return what values must reach to be ranked now; None where the batch holds parts of clips."""
-        if not all(self._is_whole(batch, windows) for windows in _runs(batch.rows)):
-            return None
+    def unfinished(self, batch: Batch) -> Tensor | None:
+        """Return which windows of a batch ``(window,)`` do not answer for their whole clip; None: all do."""
+        found = [
+            not whole
+            for windows in _runs(batch.rows)
+            for whole in [self._is_whole(batch, windows)] * len(windows)
+        ]
+        return torch.tensor(found) if any(found) else None
+
+    def floors(self) -> tuple[Tensor, ...]:
+        """Return what values must reach to be ranked now."""
         if self.ranks is None:
             return self._floors or (torch.tensor(-torch.inf),) * len(self._layers)
-        own = self.ranks.floors()
-        if self._floors is None:
-            return own
-        return tuple(torch.maximum(a, b) for a, b in zip(own, self._floors, strict=True))
+        return self.ranks.floors()
 
     def fail(self, failures: Sequence[Failure]) -> None:
         """Count clips that could not be used."""
@@ -200,7 +204,7 @@ class BlockRows:
         at = rows - self.block.start
         keeping = self._keeping
         if self.ranks is None:
-            self.ranks = Ranks(reductions, self._first, keeping.top_k, keeping.seed)
+            self.ranks = Ranks(reductions, self._first, keeping.top_k, keeping.seed, self._floors)
         for i, one in enumerate(reductions):
             self.pooled[i][at] = one.pooled.cpu().numpy()
             self.positions[at, i] = one.counted.numpy()

@@ -53,7 +53,9 @@ class Listener:
         self._ends_early = all(one.layer.module is not None for one in layers)
         self._geometries: dict[tuple[Layer, tuple[int, ...], int], Geometry] = {}
 
-    def hear(self, batch: Batch, floors: Sequence[Tensor] | None = None) -> tuple[Reduction, ...]:
+    def hear(
+        self, batch: Batch, floors: Sequence[Tensor] | None = None, unfinished: Tensor | None = None
+    ) -> tuple[Reduction, ...]:
         """Return the layers' reductions, one row a window.
 
         Parameters
@@ -62,6 +64,8 @@ class Listener:
             Windows at the network's rate.
         floors : sequence of Tensor, optional
             One a layer: the values ``(pole neuron,)`` above which evidence is wanted; None: everywhere.
+        unfinished : Tensor, optional
+            Windows ``(window,)`` that are parts of a clip, see :func:`otoscope.record.reduce.reduce_batch`.
 
         Raises
         ------
@@ -76,7 +80,7 @@ class Listener:
 
         def listen(layer: Layer, output: Any) -> None:
             floor = None if floors is None else floors[self._place[layer]]
-            found[layer] = self._reduced(layer, tensor_of(layer, output), batch, floor)
+            found[layer] = self._reduced(layer, tensor_of(layer, output), batch, floor, unfinished)
             if self._ends_early and len(found) == len(self._layers):
                 raise _HeardEnough
 
@@ -90,11 +94,14 @@ class Listener:
                 pass  # every layer has been heard
         return tuple(found[one.layer] for one in self._layers)
 
-    def _reduced(self, layer: Layer, output: Tensor, batch: Batch, floor: Tensor | None) -> Reduction:
+    def _reduced(
+        self, layer: Layer, output: Tensor, batch: Batch, floor: Tensor | None, unfinished: Tensor | None
+    ) -> Reduction:
         n_samples = batch.waveforms.shape[2]
         geometry = self._geometry(layer, tuple(output.shape), n_samples)
         with torch.inference_mode():
-            return reduce_batch(output, geometry, batch, self._model.sample_rate, self._wanted[layer], floor)
+            rate, wanted = self._model.sample_rate, self._wanted[layer]
+            return reduce_batch(output, geometry, batch, rate, wanted, floor, unfinished)
 
     def _geometry(self, layer: Layer, shape: tuple[int, ...], n_samples: int) -> Geometry:
         """Return the geometry of a layer's output; the same for every batch of that shape."""

@@ -205,9 +205,8 @@ class _Hearing:
 
     def _heard(self, rows: BlockRows, batch: Batch) -> Reductions:
         """Return a batch's reductions; clips that will be left out keep no evidence of others away."""
-        floors = rows.floors(batch)
-        found = self._listener.hear(batch, floors)
-        return found if floors is None or finite(found).all() else self._listener.hear(batch)
+        found = self._listener.hear(batch, rows.floors(), rows.unfinished(batch))
+        return found if finite(found).all() else self._listener.hear(batch)
 
     def _fail(self, rows: BlockRows, row: int, error: ModelError) -> None:
         self._failed_in_a_row += 1

@@ -30,16 +30,26 @@ class Ranks:
         Slots a pole neuron.
     seed : int
         Decides among equal values.
+    floors : sequence of Tensor, optional
+        What other blocks leave to be reached (:class:`Floors`), one a layer: what is below takes no slot.
     """
 
     def __init__(
-        self, reductions: Sequence[Reduction], first_neurons: Sequence[int], k: int, seed: int
+        self,
+        reductions: Sequence[Reduction],
+        first_neurons: Sequence[int],
+        k: int,
+        seed: int,
+        floors: Sequence[Tensor] | None = None,
     ) -> None:
         device = reductions[0].pooled.device
         widths = [one.pooled.shape[1] for one in reductions]
         columns = [ranking.pole_neurons(first, n) for first, n in zip(first_neurons, widths, strict=True)]
         self._columns, self.widths = torch.cat(columns).to(device), [2 * n for n in widths]
         self._k, self._seed = k, seed
+        unknown = torch.full((len(self._columns),), -torch.inf, device=device)
+        self._earlier = unknown if floors is None else torch.cat(list(floors))
+        self._least = self._earlier
         places = (k, len(self._columns))
         self._keys = torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64, device=device)
         self._rows = torch.full(places, -1, dtype=torch.int64, device=device)
@@ -50,8 +60,8 @@ class Ranks:
         ]
 
     def floors(self) -> tuple[Tensor, ...]:
-        """Return, for each layer, the value of each pole neuron's last slot; -inf while one is empty."""
-        return _lowest(self._keys, self.widths)
+        """Return, for each layer, what each pole neuron's values must reach; -inf while a slot is empty."""
+        return self._least.split(self.widths)  # type: ignore[no-untyped-call, no-any-return]
 
     @property
     def keys(self) -> Tensor:
@@ -61,18 +71,25 @@ class Ranks:
     def insert(self, rows: Tensor, reductions: Sequence[Reduction]) -> None:
         """Put the clips ``rows`` where they belong."""
         values = torch.cat([both_poles(one.pooled) for one in reductions], dim=1)
-        keys = ranking.keys(values, rows[:, None], self._columns, self._seed)
-        best = ranking.merge(self._keys, keys, self._k)[1]
-        enters = best >= self._k
+        reach = values >= self._least
+        columns = reach.any(dim=0).nonzero()[:, 0]
+        if not len(columns):
+            return
+        keys = ranking.keys(values[:, columns], rows[:, None], self._columns[columns], self._seed)
+        keys = torch.where(reach[:, columns], keys, ranking.EMPTY_KEY)
+        merged, best = ranking.merge(self._keys[:, columns], keys, self._k)
+        enters = (best >= self._k) & (merged != ranking.EMPTY_KEY)
         stays = torch.zeros((self._k + 1, best.shape[1]), dtype=torch.bool, device=best.device)
         stays.scatter_(0, best.clamp(max=self._k), True)
         free = stays[: self._k].to(torch.int8).argsort(dim=0, stable=True)  # free slots first
         entering = (~enters).to(torch.int8).argsort(dim=0, stable=True)  # entering clips first
-        order, column = (torch.arange(self._k, device=best.device)[:, None] < enters.sum(dim=0)).nonzero(
+        order, place = (torch.arange(self._k, device=best.device)[:, None] < enters.sum(dim=0)).nonzero(
             as_tuple=True
         )
-        slot, clip = free[order, column], best.gather(0, entering)[order, column] - self._k
-        self._keys[slot, column], self._rows[slot, column] = keys[clip, column], rows[clip]
+        slot, clip = free[order, place], best.gather(0, entering)[order, place] - self._k
+        column = columns[place]
+        self._keys[slot, column], self._rows[slot, column] = keys[clip, place], rows[clip]
+        self._least = torch.maximum(_lowest(self._keys), self._earlier)
         peaks = [
             torch.cat([getattr(one.evidence, name) for one in reductions], dim=1)
             for name in ("peak_s", "peak_hz")
@@ -105,8 +122,7 @@ class Ranks:
 class Floors:
     """What a clip must reach to be among the best of all blocks that one process has heard.
 
-    A clip below can still be among the best of its own block and then stands in that block's summary, without
-    evidence: it is not among the best of the whole run, so nothing is missing there.
+    A clip below is not among the best of the whole run, so its own block need not rank it.
     """
 
     def __init__(self) -> None:
@@ -121,9 +137,11 @@ class Floors:
 
     def values(self) -> tuple[Tensor, ...] | None:
         """Return, for each layer, the value of each pole neuron's last place; -inf while it is empty; None at first."""
-        return None if self._keys is None else _lowest(self._keys, self._widths)
+        if self._keys is None:
+            return None
+        return _lowest(self._keys).split(self._widths)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def _lowest(keys: Tensor, widths: list[int]) -> tuple[Tensor, ...]:
-    lowest = ranking.values_of(keys.amin(dim=0)).nan_to_num(nan=-torch.inf)
-    return lowest.split(widths)  # type: ignore[no-untyped-call, no-any-return]
+def _lowest(keys: Tensor) -> Tensor:
+    """Return the value of each column's last place; -inf while one is empty."""
+    return ranking.values_of(keys.amin(dim=0)).nan_to_num(nan=-torch.inf)

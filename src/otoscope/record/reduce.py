@@ -143,6 +143,7 @@ def reduce_batch(
     sample_rate: int,
     wanted: Wanted,
     floor: Tensor | None = None,
+    unfinished: Tensor | None = None,
 ) -> Reduction:
     """Return the layer's output on the batch's windows, reduced; one row a window.
 
@@ -161,6 +162,9 @@ def reduce_batch(
     floor : Tensor, optional
         Evidence is wanted only where a pole neuron's value reaches its floor: ``(pole neuron,)``, or minus infinity
         ``()`` while there is none yet; None: everywhere.
+    unfinished : Tensor, optional
+        Which windows are parts of a clip, bool ``(window,)``: what their clip is worth is not known yet, so they want
+        all evidence and ask for nothing of others. None: none of them.
     """
     grid = geometry.grid(output)
     if grid.shape[0] != len(batch.rows):
@@ -179,19 +183,22 @@ def reduce_batch(
     pooled = found.pooled if tokens is None else tokens
     frames_of = [frames for windows, frames in groups for _ in range(windows.start, windows.stop)]
     starts = torch.from_numpy(batch.starts_s).to(grid.device, torch.float32)
-    ranked = _ranked(both_poles(pooled), floor, wanted.top_k)
+    ranked = _ranked(both_poles(pooled), floor, wanted.top_k, unfinished)
     own = evidence(grid, frames_of, starts, geometry, wanted.n_bins, ranked)
     reduction = Reduction(pooled, found.positions, found.positives, own, events=found.events)
     return _with_special(reduction, geometry.prefix(output)) if wanted.special_tokens else reduction
 
 
-def _ranked(values: Tensor, floor: Tensor | None, top_k: int | None) -> Tensor:
+def _ranked(values: Tensor, floor: Tensor | None, top_k: int | None, unfinished: Tensor | None) -> Tensor:
     """Return which values ``(window, pole neuron)`` may be among the most extreme."""
     if floor is None:
         return torch.ones_like(values, dtype=torch.bool)
-    if floor.ndim == 0 and top_k is not None and top_k < len(values):
-        floor = values.topk(top_k, dim=0, sorted=False).values.amin(dim=0)
-    return values >= floor
+    if unfinished is not None:
+        unfinished = unfinished.to(values.device)
+    whole = values if unfinished is None else values[~unfinished]
+    if floor.ndim == 0 and top_k is not None and top_k < len(whole):
+        floor = whole.topk(top_k, dim=0, sorted=False).values.amin(dim=0)
+    return values >= floor if unfinished is None else (values >= floor) | unfinished[:, None]
 
 
 def _with_special(found: Reduction, prefix: Tensor) -> Reduction:
