@@ -1,7 +1,7 @@
 """The rows of a table of scores: masks of a few cases at a time, with their controls, put to one test.
 
-On an accelerator as many cases are heard at once as fill the network's batches: what masks keep and leave of several
-clips goes through the network together. On a processor it is one case, whose spectra stay in the cache: a third faster.
+What masks keep and leave of several clips goes through the network together: on an accelerator as much as fills its
+batches, on a processor eight sounds, whose spectra stay in the cache and which are enough for its threads.
 Each clip's controls, fillings and seeds are its own either way.
 """
 
@@ -35,6 +35,8 @@ from otoscope.record.probe import device_of
 RANKABLE = ("random-size", "random-smooth", "loudest", "rolled", "other-same", "other-different")
 """Controls that order all bins, so that bins can be put in or taken out by them."""
 CURVES = ("insertion_area", "deletion_area", "area_difference")
+_ON_PROCESSOR = 8
+"""Sounds that a processor hears at once."""
 BACKGROUND, _FILL, _CURVE = 2**16 - 1, 2**16, 2**17
 
 
@@ -102,7 +104,8 @@ def passes_per_case(how: ScoreConfig) -> int:
 
 def _at_once(model: AudioModel, how: ScoreConfig) -> int:
     """Return how many cases are heard together."""
-    return 1 if device_of(model).type == "cpu" else max(1, how.batch_size // (2 * (1 + len(how.controls))))
+    sounds = min(how.batch_size, _ON_PROCESSOR) if device_of(model).type == "cpu" else how.batch_size
+    return max(1, sounds // (2 * (1 + len(how.controls))))
 
 
 def seed_of(how: ScoreConfig, chosen: Cases, case: int, place: int) -> int:
