@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -110,6 +111,10 @@ def test_seeds_are_averaged_within_clips_and_told_apart() -> None:
     assert row["faithfulness"] == pytest.approx(0.3)
     assert (row["faithfulness_seeds_low"], row["faithfulness_seeds_high"]) == pytest.approx((0.1, 0.5))
     assert (row["faithfulness_low"], row["faithfulness_high"]) == pytest.approx((0.2, 0.4))
+    assert "faithfulness_n" not in row
+    endless = table.with_columns(improvement_db=pl.Series([-np.inf, 1.0, -np.inf, 3.0]))
+    row = over_seeds(endless, ["a", "b"], ("improvement_db",), 200, 0).row(0, named=True)
+    assert (row["improvement_db"], row["improvement_db_n"]) == (2.0, 1)
 
 
 def test_what_does_not_fit_is_refused(found, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

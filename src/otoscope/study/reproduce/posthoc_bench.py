@@ -191,7 +191,8 @@ def over_seeds(
 
     Columns: method, control, n_seeds, n, n_target (clips that hold the named class, where parts are known), then for
     each measure its mean, ``_low``, ``_high`` (clips by group; the seeds of a clip averaged) and ``_seeds_low``,
-    ``_seeds_high`` (least and largest mean of a seed; null for one seed).
+    ``_seeds_high`` (least and largest mean of a seed; null for one seed). Infinite values (the improvement of a mask
+    that passes nothing of one sound) are left out; ``_n`` then says of how many clips the mean is.
     """
     told = table.with_columns(kind=pl.col("method").str.split("@").list.first())
     weights = group_weights(np.unique(np.asarray(groups), return_inverse=True)[1], replicates, seed)
@@ -202,12 +203,15 @@ def over_seeds(
         row: dict[str, Any] = {"method": kind, "control": control, "n_seeds": part["method"].n_unique()}
         row |= {"n": part["clip"].n_unique()} | _with_target(part)
         for name in (one for one in measures if one in part.columns):
-            clean = part.with_columns(pl.col(name).cast(pl.Float64).fill_nan(None))
+            value = pl.col(name).cast(pl.Float64)
+            clean = part.with_columns(pl.when(value.is_finite()).then(value).alias(name))
             clip = (
                 clean.group_by("clip", maintain_order=True).agg(pl.col(name).mean()).drop_nulls().sort("clip")
             )
             seeds = clean.group_by("method").agg(pl.col(name).mean())[name].drop_nulls()
             row[name] = clip[name].mean()
+            if part[name].cast(pl.Float64).is_infinite().any():
+                row[f"{name}_n"] = clip.height
             if clip.height:
                 used = weights[:, clip["clip"].to_numpy()]
                 total = used.sum(axis=1)
