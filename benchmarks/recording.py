@@ -178,7 +178,7 @@ def measure(quick: bool) -> dict[str, Any]:
         many = repeated(clips, 3)
         figures["cnn_declared"] = compare(network, many, ("*",), folder, repeats, 32)
         figures["cnn_every_leaf"] = compare(network, many, ("**",), folder, repeats, 32)
-        figures["cnn_from_files"] = with_decoding(network, clips, folder)
+        figures["cnn_from_files"] = with_decoding(network, many, folder)
         few = clips.select(limit=16 if quick else 96)
         figures["ast_base_declared"] = compare(ast_base(folder), few, ("*",), folder, 1 if quick else 2, 8)
     return figures
