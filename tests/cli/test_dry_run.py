@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from otoscope.cli.main import COMMANDS, run
 from otoscope.store.run import open_run
+from tests.cli.dry_runs import files, planned
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +18,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments = ["dissect", "demo:", "--data", "sounds:6", "--layers", "blocks.0,logits", "--out", str(out)]
     assert run([*arguments, "--quiet"]) == 0
     return out
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def planned(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Return what a dry run prints."""
-    capsys.readouterr()
-    assert run([*arguments, "--dry-run"]) == 0, capsys.readouterr().err
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
 
 
 def test_record_tells_neurons_bytes_and_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import torch
 
 from otoscope.cli.main import run
 from otoscope.store import tensors
+from tests.cli.dry_runs import files, planned
 
 DATA = "sounds:24?duration_s=0.5&kinds=rain,siren"
 
@@ -25,18 +24,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         == 0
     )
     return out
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def planned(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Return what a dry run prints."""
-    capsys.readouterr()
-    assert run([*arguments, "--dry-run"]) == 0, capsys.readouterr().err
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

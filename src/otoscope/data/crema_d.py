@@ -36,6 +36,18 @@ EMOTIONS = {
 }
 """Code in the file name -> class."""
 
+
+def emotion(name: str) -> str:
+    """Return the class that a code in file names stands for; any other name in lower case.
+
+    Examples
+    --------
+    >>> emotion("ANG"), emotion("Anger"), emotion("Jazz")
+    ('anger', 'anger', 'jazz')
+    """
+    return EMOTIONS.get(name.upper(), name.lower())
+
+
 _NAME = re.compile(
     r"^(?P<actor>\d{4})_(?P<sentence>[A-Z]{3})_(?P<emotion>[A-Z]{3})_(?P<level>[A-Z]{1,2})\.\w+$"
 )

@@ -97,14 +97,8 @@ def get(
     DataLayoutError
         If something else lies where the dataset should go.
     """
-    entry = downloads.get(name)
-    if entry is None:
-        raise UnknownNameError.of("dataset to download", name, downloads)
-    home = Path(destination)
-    folder, record_file = home / name, home / f"{name}.download.json"
-    record = manifest.read(record_file) if record_file.is_file() else {}
-    if folder.exists() and not record:
-        raise DataLayoutError(f"{folder} exists but no download made it: move it away, or open it as it is")
+    entry, home = _known(name, downloads), Path(destination)
+    folder, record_file, record = _places(name, home)
     if folder.exists():
         return _fetched(name, entry, folder, record["sha256"], new=False)
     _log.info("%s\nlicence: %s\n%s", entry.title, entry.licence, entry.page)
@@ -139,13 +133,8 @@ def plan(
     DataLayoutError
         If something else lies where the dataset should go.
     """
-    entry = downloads.get(name)
-    if entry is None:
-        raise UnknownNameError.of("dataset to download", name, downloads)
-    home = Path(destination)
-    folder, archives = home / name, home / f"{name}.downloading"
-    if folder.exists() and not (home / f"{name}.download.json").is_file():
-        raise DataLayoutError(f"{folder} exists but no download made it: move it away, or open it as it is")
+    entry, home = _known(name, downloads), Path(destination)
+    folder, archives = _places(name, home)[0], home / f"{name}.downloading"
     received = sum(one.stat().st_size for one in archives.glob("*") if one.suffix != ".json")
     sizes = [part.size_mib for part in entry.parts]
     known = [one for one in sizes if one is not None]
@@ -160,6 +149,22 @@ def plan(
         "citation": entry.citation,
         "page": entry.page,
     }
+
+
+def _known(name: str, downloads: Mapping[str, Download]) -> Download:
+    entry = downloads.get(name)
+    if entry is None:
+        raise UnknownNameError.of("dataset to download", name, downloads)
+    return entry
+
+
+def _places(name: str, home: Path) -> tuple[Path, Path, dict[str, Any]]:
+    """Return a collection's folder, and where and what its download's record is; a folder without one is refused."""
+    folder, record_file = home / name, home / f"{name}.download.json"
+    record = manifest.read(record_file) if record_file.is_file() else {}
+    if folder.exists() and not record:
+        raise DataLayoutError(f"{folder} exists but no download made it: move it away, or open it as it is")
+    return folder, record_file, record
 
 
 def _checked(file: Path, part: Part, recorded: str | None, record_file: Path) -> str:

@@ -82,10 +82,9 @@ def backgrounds(chosen: Cases, seeds: Sequence[int]) -> Places:
     lowest[place] = highest[place] = chosen.targets
     np.minimum.at(lowest, place, chosen.targets)
     np.maximum.at(highest, place, chosen.targets)
-    order = np.argsort(
-        np.where(lowest == highest, lowest, -1), kind="stable"
-    )  # clips of one class side by side
-    only = np.where(lowest == highest, lowest, -1)[order]
+    only = np.where(lowest == highest, lowest, -1)
+    order = np.argsort(only, kind="stable")  # clips of one class side by side
+    only = only[order]
     found = np.full(len(chosen), -1, np.int64)
     for case, seed in enumerate(seeds):
         first, last = (

@@ -102,11 +102,12 @@ def method_of(folder: Path) -> str:
 
 def variant_of(folder: Path) -> str:
     """Return the name of a folder's method in tables: ``lmac-finetuned`` is ``lmac`` that went on from another."""
-    method = method_of(folder)
-    if method == OCCLUSION:
-        return method
-    recipe = recipe_of(method)
-    return recipe.variant(read_explainer(folder)) if isinstance(recipe, Recipe) else method
+    return OCCLUSION if (folder / DICTIONARY).is_file() else _variant(read_explainer(folder))
+
+
+def _variant(content: dict[str, Any]) -> str:
+    recipe = recipe_of(content["method"])
+    return recipe.variant(content) if isinstance(recipe, Recipe) else str(content["method"])
 
 
 def _trained(folder: Path, name: str, model: AudioModel, options: dict[str, Any]) -> Method:
@@ -115,7 +116,8 @@ def _trained(folder: Path, name: str, model: AudioModel, options: dict[str, Any]
     identity = {"name": name, "options": options, "trained": sha256_json(content)}
     account = folder / "training.json"
     seconds = manifest.read(account).get("seconds") if account.is_file() else None
-    return Method(variant_of(folder), made, identity, None if seconds is None else float(seconds))
+    called = name if name == OCCLUSION else _variant(content)
+    return Method(called, made, identity, None if seconds is None else float(seconds))
 
 
 def _untrained(name: str, options: dict[str, Any], model: AudioModel) -> Method:

@@ -108,12 +108,12 @@ class BlockRows:
 
     def unfinished(self, batch: Batch) -> Tensor | None:
         """Return which windows of a batch ``(window,)`` do not answer for their whole clip; None: all do."""
-        found = [
-            not whole
-            for windows in _runs(batch.rows)
-            for whole in [self._is_whole(batch, windows)] * len(windows)
-        ]
-        return torch.tensor(found) if any(found) else None
+        parts = [windows for windows in _runs(batch.rows) if not self._is_whole(batch, windows)]
+        if not parts:
+            return None
+        found = torch.zeros(len(batch.rows), dtype=torch.bool)
+        found[np.concatenate(parts)] = True
+        return found
 
     def floors(self) -> tuple[Tensor, ...]:
         """Return what values must reach to be ranked now."""

@@ -77,6 +77,8 @@ class Listener:
         found: dict[Layer, Reduction] = {}
         waveform = torch.from_numpy(batch.waveforms).to(self._device, non_blocking=True)
         lengths = torch.from_numpy(batch.lengths).to(self._device, non_blocking=True)
+        if unfinished is not None:
+            unfinished = unfinished.to(self._device, non_blocking=True)
 
         def listen(layer: Layer, output: Any) -> None:
             floor = None if floors is None else floors[self._place[layer]]

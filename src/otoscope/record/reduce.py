@@ -163,8 +163,8 @@ def reduce_batch(
         Evidence is wanted only where a pole neuron's value reaches its floor: ``(pole neuron,)``, or minus infinity
         ``()`` while there is none yet; None: everywhere.
     unfinished : Tensor, optional
-        Which windows are parts of a clip, bool ``(window,)``: what their clip is worth is not known yet, so they want
-        all evidence and ask for nothing of others. None: none of them.
+        Which windows are parts of a clip, bool ``(window,)``, where the output lies: what their clip is worth is not
+        known yet, so they want all evidence and ask for nothing of others. None: none of them.
     """
     grid = geometry.grid(output)
     if grid.shape[0] != len(batch.rows):
@@ -193,8 +193,6 @@ def _ranked(values: Tensor, floor: Tensor | None, top_k: int | None, unfinished:
     """Return which values ``(window, pole neuron)`` may be among the most extreme."""
     if floor is None:
         return torch.ones_like(values, dtype=torch.bool)
-    if unfinished is not None:
-        unfinished = unfinished.to(values.device)
     whole = values if unfinished is None else values[~unfinished]
     if floor.ndim == 0 and top_k is not None and top_k < len(whole):
         floor = whole.topk(top_k, dim=0, sorted=False).values.amin(dim=0)

@@ -60,7 +60,7 @@ def select(run: Run | Path | str, config: SelectConfig | Mapping[str, Any] | Non
     inputs, name = _inputs(opened), named(opened, chosen)
     outputs = [f"{KIND}/{name}/{one}.parquet" for one in made.NAMES]
     written, marker = [*outputs, *(f"{KIND}/{name}/{one}.csv" for one in made.AS_CSV)], f"{STAGE}-{name}"
-    if not runs.is_done(opened, marker, VERSION, chosen.identity(), inputs):
+    if not done(opened, chosen):
         started = time.perf_counter()
         found = _tables(opened, chosen)
         for output, one in zip(outputs, made.NAMES):

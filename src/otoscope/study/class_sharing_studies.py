@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from otoscope.data.crema_d import EMOTIONS
+from otoscope.data.crema_d import emotion
 
 Pairs = tuple[tuple[str, str], ...]
 Asked = Callable[[Sequence[str], Sequence[str]], dict[str, Pairs]]
@@ -68,15 +68,18 @@ class SharingStudy:
 
 
 def sets_of(*named: tuple[str, ...]) -> Asked:
-    """Return the contrast of classes that belong to one of these sets with each other."""
+    """Return the contrast of classes that belong to one of these sets with each other.
+
+    Names in either case; emotions as CREMA-D's files or as its loader call them.
+    """
 
     def asked(first: Sequence[str], second: Sequence[str]) -> dict[str, Pairs]:
-        lower = {one.lower(): one for one in first}
+        known = {emotion(one): one for one in first}
         inside = [
-            (lower[a], lower[b])
-            for group in named
+            (known[a], known[b])
+            for group in ([emotion(one) for one in names] for names in named)
             for a, b in product(group, group)
-            if a < b and {a, b} <= set(lower)
+            if a < b and {a, b} <= set(known)
         ]
         return {"named by the paper": tuple(inside)} if inside else {}
 
@@ -128,9 +131,6 @@ def _plain(name: str) -> str:
     return "".join(one for one in name.lower() if one.isalnum())
 
 
-_SPELT = (("ang", "hap"), ("dis", "fea", "neu", "sad"))
-"""Emotions as CREMA-D's files name them; the loader spells them out."""
-
 WITHIN: dict[str, SharingStudy] = {
     "gtzan": SharingStudy(
         "Genres of GTZAN; classical and jazz share much in the paper.",
@@ -148,7 +148,7 @@ WITHIN: dict[str, SharingStudy] = {
                 ("emotion", "label"),
             ),
         ),
-        sets_of(*_SPELT, *(tuple(EMOTIONS[one.upper()] for one in group) for group in _SPELT)),
+        sets_of(("ang", "hap"), ("dis", "fea", "neu", "sad")),
     ),
     "voxforge": SharingStudy(
         "Languages of VoxForge; German with English, and Spanish, French, Italian, Russian together in the paper.",

@@ -22,7 +22,7 @@ from otoscope.ablate.probe import presets as probes
 from otoscope.ablate.probe.stage import probe
 from otoscope.ablate.stage import ablate, tables_of
 from otoscope.data.clips import Clips
-from otoscope.data.crema_d import EMOTIONS
+from otoscope.data.crema_d import emotion
 from otoscope.errors import NotHereError
 from otoscope.models.audio_model import AudioModel
 from otoscope.progress import track
@@ -227,12 +227,11 @@ def spelt(tables: dict[str, pl.DataFrame], pair: tuple[str, str]) -> list[str]:
     NotHereError
         If the clips lack one of the classes.
     """
-    known = {one.lower(): one for one in tables["classes"]["class"].to_list()}
-    found = [known.get(one.lower()) or known.get(EMOTIONS.get(one, one)) for one in pair]
-    for one, spelt in zip(pair, found, strict=True):
-        if spelt is None:
+    known = {emotion(one): one for one in tables["classes"]["class"].to_list()}
+    for one in pair:
+        if emotion(one) not in known:
             raise NotHereError(f"the clips have no class {one!r}, but {', '.join(sorted(known.values()))}")
-    return [spelt for spelt in found if spelt is not None]
+    return [known[emotion(one)] for one in pair]
 
 
 ABLATED: dict[str, tuple[str, tuple[str, str]]] = {
