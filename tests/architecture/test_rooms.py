@@ -11,7 +11,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "otoscope"
 
-CORE = {"errors", "registry", "arrays", "progress", "callable_room", "stage_config", "setting_errors"}
+CORE = {"errors", "registry", "arrays", "progress", "callable_room", "heap", "stage_config", "setting_errors"}
 LEVELS = [
     {"cli", "explore"},
     {"study", "report"},

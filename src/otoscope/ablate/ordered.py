@@ -28,6 +28,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from otoscope import heap
 from otoscope.ablate.bench import Bench, bench_of, lesion_of, same_weights
 from otoscope.ablate.config import AblateConfig
 from otoscope.ablate.outcome import Outcome, hear
@@ -118,7 +119,7 @@ def ablate_ordered(
     name = f"ordered-{runs.hash8([VERSION, config.identity(), inputs])}"
     stage, output = f"{STAGE}-{name}", f"ablations/{name}/accuracy.parquet"
     if not runs.is_done(run, stage, VERSION, config.identity(), inputs):
-        with lent(model):
+        with lent(model), heap.kept():
             bench = bench_of(run, model, clips, config)
             orders = _orders(bench, config)
             masks, sizes = _masks(bench, orders, config)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from otoscope import heap
 from otoscope.ablate import by_class, matched, tables
 from otoscope.ablate import related as relations
 from otoscope.ablate.bench import LAST, Bench, bench_of, importance, lesion_of, same_weights
@@ -90,7 +91,7 @@ def ablate(
     name = f"{config.strategy_name}-{runs.hash8([VERSION, config.identity(), inputs])}"
     stage = f"{STAGE}-{name}"
     if not runs.is_done(run, stage, VERSION, config.identity(), inputs):
-        with lent(model):
+        with lent(model), heap.kept():
             bench = bench_of(run, model, clips, config)
             written, notes = _ablated(bench, config)
         outputs = _write(run, name, written)

@@ -78,7 +78,7 @@ def compact(column: pl.Series) -> Column:
     if column.dtype == pl.String:
         absent = column.is_null().to_numpy() if column.null_count() else None
         lengths = column.str.len_bytes().fill_null(0).cast(pl.Int64).to_numpy()
-        return Texts("".join(one or "" for one in column).encode(), np.cumsum(lengths), absent)
+        return Texts((column.str.join("").item() or "").encode(), np.cumsum(lengths), absent)
     if column.dtype.is_numeric() and not column.null_count():
         return Numbers(column.to_numpy().copy())
     return column.to_list()

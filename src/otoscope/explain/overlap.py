@@ -31,6 +31,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from otoscope import heap
 from otoscope.audio.mix import Overlap, overlap_at_snr, overlap_by_peak
 from otoscope.data import clips_of
 from otoscope.data.clips import Clips
@@ -154,7 +155,7 @@ def overlap(
     found = methods(how.methods, explainers, how.options, model)
     missing: list[str] = []
     mixtures, groups = _mixtures(model, clips, how, rows, missing)
-    with lent(model):
+    with lent(model), heap.kept():
         told = [
             row
             for one in track(mixtures, len(mixtures), "explaining overlaps")

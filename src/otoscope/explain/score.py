@@ -42,6 +42,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from otoscope import heap
 from otoscope.errors import InputError
 from otoscope.explain.cases import Cases, Lenders, cases
 from otoscope.explain.curve import ranks
@@ -116,7 +117,7 @@ def scored(
     if not explainers:
         raise InputError("name at least one explainer to score")
     tables, seconds = [], {}
-    with lent(model):
+    with lent(model), heap.kept():
         p = probabilities(heard(model, sounds, how.batch_size), how.activation)
         chosen = cases(model, p, how.target, sounds.labels)
         lent_by = lenders(chosen, sounds.groups, how)

@@ -22,6 +22,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from otoscope import heap
 from otoscope.errors import Failure
 from otoscope.explain.methods import Method, methods
 from otoscope.explain.randomise import cascade
@@ -94,7 +95,7 @@ class Round:
     def each(self, kind: str, blocks: Sequence[Block], do: Callable[[Block], Summary]) -> Iterator[Finished]:
         """Yield each block once what ``do`` gives stands in the folder."""
         for block in blocks:
-            with shown(False), lent(self.job.model):
+            with shown(False), lent(self.job.model), heap.kept():
                 summary = do(block)
             summary.write(Node(0, block.index).path(self.job.files.summaries(kind)))
             yield Finished(block, len(summary.failures))

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from otoscope import heap
 from otoscope.data import clips_of, reopen
 from otoscope.data.clips import Clips
 from otoscope.errors import EmptyDataError, Failure, InputError, ModelError
@@ -150,7 +151,7 @@ def explain(
     started = time.perf_counter()
     found: list[kept.Kept] = []
     made, failures, without = 0, [], []
-    with lent(planned.model):
+    with lent(planned.model), heap.kept():
         for one in track(planned.clips, len(planned.clips), "explaining"):
             waveform = one.waveform(planned.model.sample_rate)
             if isinstance(waveform, Failure):

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from otoscope import heap
 from otoscope.errors import EmptyDataError, InputError, ModelError
 from otoscope.fit import checkpoint
 from otoscope.fit.checkpoint import State
@@ -67,6 +68,7 @@ class History:
         return self.epochs[self.best_epoch - 1]
 
 
+@heap.kept()
 def fit(
     module: nn.Module,
     batches: Batches[Batch],

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from otoscope import heap
 from otoscope.audio.windows import ClipLength
 from otoscope.data.reopen import EVENTS
 from otoscope.errors import EmptyDataError
@@ -115,6 +116,7 @@ def write_evidence(recorded: Recorded, whole: Summary) -> None:
         counts, edges = histograms(recorded, layer.name, found)
         content |= {"histogram": counts, "histogram_edges": edges}
         tensors.write(recorded.run.root / "evidence" / f"{file_name(layer.name)}.safetensors", content)
+        heap.give_back()
 
 
 def _heard_s(recorded: Recorded, whole: Summary) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -145,44 +147,46 @@ def histograms(
     width = np.where(high > low, high - low, 1.0)
     counts = np.zeros((n_neurons, HISTOGRAM_BINS), np.int64)
     for columns, values in _stored(recorded.run, layer):
-        bins = np.floor((values - low[columns]) / width[columns] * HISTOGRAM_BINS)
-        bins = np.clip(bins, 0, HISTOGRAM_BINS - 1).astype(np.int64)
-        n_columns = bins.shape[1]
-        flat = np.bincount(
-            (np.arange(n_columns) * HISTOGRAM_BINS + bins).ravel(), minlength=n_columns * HISTOGRAM_BINS
-        )
+        values -= low[columns]
+        values /= width[columns]
+        values *= HISTOGRAM_BINS
+        np.clip(np.floor(values, out=values), 0, HISTOGRAM_BINS - 1, out=values)
+        n_columns = values.shape[1]
+        values += np.arange(n_columns) * HISTOGRAM_BINS
+        flat = np.bincount(values.astype(np.int64).ravel(), minlength=n_columns * HISTOGRAM_BINS)
         counts[columns] += flat.reshape(n_columns, HISTOGRAM_BINS)
     edges = low[:, None] + width[:, None] * np.linspace(0, 1, HISTOGRAM_BINS + 1)
     return counts, edges.astype(np.float32)
 
 
 def _stored(run: Run, layer: str) -> Iterator[tuple[slice, np.ndarray[Any, Any]]]:
-    """Yield a layer's stored values in blocks ``(clip, neuron)`` with their columns, failed clips left out."""
+    """Yield a layer's stored values in blocks ``(clip, neuron)``, new arrays, with their columns; no failed clips."""
     array = arrays.open_array(run.root / "activations" / f"{file_name(layer)}.zarr")
     n_rows, n_columns = array.shape
     for start in range(0, n_columns, arrays.COLUMNS_PER_CHUNK):
         columns = slice(start, min(start + arrays.COLUMNS_PER_CHUNK, n_columns))
         for row in range(0, n_rows, _ROWS):
             values = np.asarray(array[row : row + _ROWS, columns], dtype=np.float64)
-            yield columns, values[~np.isnan(values[:, 0])]
+            failed = np.isnan(values[:, 0])
+            yield columns, values[~failed] if failed.any() else values
 
 
 def clip_table(recorded: Recorded, whole: Summary) -> pl.DataFrame:
     """Return the clips' table with duration, source rate, status and reason."""
-    heard = pl.DataFrame(
-        {
-            "row": whole.clips["rows"],
-            "duration_s": whole.clips["durations_s"],
-            "sample_rate": whole.clips["source_rates"],
-        }
+    n_clips, rows = len(recorded.table), whole.clips["rows"]
+    status, reason = ["ok"] * n_clips, [None] * n_clips
+    for row, _, stage, why in reversed(whole.failures):  # of several reasons the first stands
+        status[row], reason[row] = "failed", f"{stage}: {why}"
+    heard = np.zeros(n_clips, bool)
+    heard[rows] = True
+    duration_s, sample_rate = np.zeros(n_clips), np.zeros(n_clips, np.int64)
+    duration_s[rows], sample_rate[rows] = whole.clips["durations_s"], whole.clips["source_rates"]
+    return recorded.table.with_columns(
+        pl.Series("duration_s", duration_s).set(pl.Series(~heard), None),
+        pl.Series("sample_rate", sample_rate).set(pl.Series(~heard), None),
+        pl.Series("status", status, pl.String),
+        pl.Series("reason", reason, pl.String),
     )
-    schema = {"row": pl.Int64, "status": pl.String, "reason": pl.String}
-    failed = pl.DataFrame(
-        [(one[0], "failed", f"{one[2]}: {one[3]}") for one in whole.failures], schema=schema, orient="row"
-    )
-    joined = recorded.table.join(heard, on="row", how="left", maintain_order="left")
-    joined = joined.join(failed.unique("row", keep="first"), on="row", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("status").fill_null("ok"))
 
 
 def ranked_rows(whole: Summary, limit: int) -> tuple[list[int], int]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from otoscope import heap
 from otoscope.data.clips import Clips
 from otoscope.data.decode import Batch, Decoding
 from otoscope.errors import Failure, HookError, ModelError
@@ -123,7 +124,7 @@ def hear(job: Job, blocks: Sequence[Block], stream: Iterable[Batch]) -> Iterator
     Yields a block once its arrays and its summary are on disk. While one is being written the next is heard.
     """
     by_index = {block.index: block for block in blocks}
-    with lent(job.model), ThreadPoolExecutor(1, "otoscope-writer") as writer:
+    with lent(job.model), heap.kept(), ThreadPoolExecutor(1, "otoscope-writer") as writer:
         hearing, writing = _Hearing(job), _Writing(job, writer)
         waiting: list[BlockRows] = []
         for index, parts in groupby(stream, key=lambda batch: _block_of(batch, job.config.block)):

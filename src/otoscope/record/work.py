@@ -41,16 +41,17 @@ class Recording:
     def compute(self, blocks: Sequence[Block], set_aside: Mapping[int, str]) -> Iterator[Finished]:
         """Record these blocks; yield each once its arrays and its summary are on disk."""
         job = self.job
-        rows = [row for one in blocks for row in range(one.start, one.stop)]
+        rows = np.concatenate([np.arange(one.start, one.stop) for one in blocks])
+        aside = np.isin(rows, list(set_aside))
         stream = batches(
             job.clips,
             job.decoding,
-            rows=np.array([row for row in rows if row not in set_aside], np.int64),
+            rows=rows[~aside],
             batch_size=job.config.batch_size,
             workers=job.config.workers,
             block=job.config.block,
         )
-        lost = {row: set_aside[row] for row in rows if row in set_aside}
+        lost = {row: set_aside[row] for row in rows[aside].tolist()}
         yield from hear(job, blocks, _with_failures(stream, lost, job))
 
     def try_alone(self, row: int) -> None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from otoscope import heap
 from otoscope.ablate.places import Place, place_of
 from otoscope.ablate.probe.fitted import Fitted
 from otoscope.data.clips import Clips
@@ -94,7 +95,7 @@ def heard(
         features = model.features(waveform, lengths)
         return read(*(features if isinstance(features, tuple) else (features,)))
 
-    with lent(model):
+    with lent(model), heap.kept():
         return clip_vectors(
             forward,
             model,
