@@ -71,7 +71,11 @@ def can_keep() -> bool:
         return False
     try:
         return str(os.confstr("CS_GNU_LIBC_VERSION")).startswith("glibc")
-    except (AttributeError, OSError, ValueError):  # Windows has no confstr; other libraries do not know the name
+    except (
+        AttributeError,
+        OSError,
+        ValueError,
+    ):  # Windows has no confstr; other libraries do not know the name
         return False
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from otoscope import heap
 
-pytestmark = pytest.mark.skipif(not heap.can_keep(), reason="memory is not the GNU C library's, or set by its user")
+pytestmark = pytest.mark.skipif(
+    not heap.can_keep(), reason="memory is not the GNU C library's, or set by its user"
+)
 
 #: Each time 8 MB in blocks of 200 kB and 64 MB, 16,000 pages, in one, which glibc by itself gives back.
 COUNTING = """
@@ -69,14 +71,19 @@ def test_the_last_of_several_gives_back_also_after_an_error(monkeypatch: pytest.
     assert asked == [heap._KEEP, heap._GIVE_BACK] * 2
 
 
-@pytest.mark.parametrize("variable", [{"MALLOC_TOP_PAD_": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=7"}])
+@pytest.mark.parametrize(
+    "variable", [{"MALLOC_TOP_PAD_": "0"}, {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=7"}]
+)
 def test_what_the_user_set_is_left_alone(variable: dict[str, str]) -> None:
-    found = counted("""
+    found = counted(
+        """
 with heap.kept():
     faults(1)
     inside = faults()
 print(json.dumps({"can": heap.can_keep(), "inside": inside}))
-""", **variable)
+""",
+        **variable,
+    )
     assert not found["can"]
     assert found["inside"] > 20 * 5_000  # most of 16,000 pages a time
 

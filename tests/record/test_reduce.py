@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from otoscope.data.decode import Batch
 from otoscope.errors import HookError
 from otoscope.models.geometry import Geometry
-from otoscope.record import pooling
+from otoscope.record import pooling, ranking
 from otoscope.record.merge_windows import merge, place
 from otoscope.record.reduce import Reduction, Wanted, both_poles, reduce_batch, take, valid_frames
 
@@ -107,16 +109,26 @@ def test_peaks_and_traces_stand_where_the_activation_is() -> None:
 
 def test_evidence_below_the_floor_is_left_out_and_above_it_is_the_same() -> None:
     output = torch.randn(4, 5, 3, 10, generator=torch.Generator().manual_seed(5))
-    everywhere = reduce_batch(output, GRID, batch([100] * 4), RATE, wanted("max"))
-    floor = torch.cat([everywhere.pooled.median(dim=0).values, (-everywhere.pooled).median(dim=0).values])
-    some = reduce_batch(output, GRID, batch([100] * 4), RATE, wanted("max"), floor)
-    reached = both_poles(everywhere.pooled) >= floor
-    assert 0 < reached.sum() < reached.numel()
+    output[:, 2] = 0.0  # a dead neuron: all clips are equal, and the seed decides
+    sounds = batch([100] * 4)
+    everywhere = reduce_batch(output, GRID, sounds, RATE, wanted("max"))
+    rows, columns = torch.from_numpy(sounds.rows), ranking.pole_neurons(10, 5)
+    keys = ranking.keys(both_poles(everywhere.pooled), rows[:, None], columns, 3)
+    last = keys.sort(dim=0).values[1]  # two of four exceed it
+    some = reduce_batch(output, GRID, sounds, RATE, wanted("max"), ranking.Floor.of(last, columns, 3))
+    reached = keys > last
+    assert (reached.sum(dim=0) == 2).all()
     for name in ("trace", "peak_s", "peak_hz", "peak_value"):
         one, other = getattr(some.evidence, name), getattr(everywhere.evidence, name)
         torch.testing.assert_close(one[reached], other[reached])
     assert some.evidence.peak_s[~reached].isnan().all() and (some.evidence.trace[~reached] == 0).all()
     assert torch.equal(some.pooled, everywhere.pooled)
+
+
+def test_without_a_floor_a_batch_wants_evidence_of_its_own_best() -> None:
+    output = torch.randn(4, 5, 3, 10, generator=torch.Generator().manual_seed(5))
+    found = reduce_batch(output, GRID, batch([100] * 4), RATE, replace(wanted("max"), top_k=3))
+    assert (found.evidence.peak_s.isfinite().sum(dim=0) == 3).all()
 
 
 @pytest.mark.parametrize("n_bins", [1, 4, 10, 25])

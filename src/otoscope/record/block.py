@@ -21,6 +21,7 @@ from otoscope.record import moments
 from otoscope.record.event_blocks import EventBlock
 from otoscope.record.merge_windows import merge, place
 from otoscope.record.probe import ProbedLayer
+from otoscope.record.ranking import Floor
 from otoscope.record.ranks import Ranks
 from otoscope.record.reduce import Reduction, take
 from otoscope.record.summary import LayerSummary, Ranked, Summary, histogram, no_ranks
@@ -80,8 +81,8 @@ class BlockRows:
         What is kept.
     events : EventBlock, optional
         Takes the counts by event.
-    floors : tuple of Tensor, optional
-        What blocks before this one leave to be reached, see :class:`~otoscope.record.ranks.Floors`.
+    floors : tuple of Floor, optional
+        What blocks before this one leave to be exceeded, see :class:`~otoscope.record.ranks.Floors`.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class BlockRows:
         first_neurons: Sequence[int],
         keeping: Keeping,
         events: EventBlock | None = None,
-        floors: tuple[Tensor, ...] | None = None,
+        floors: tuple[Floor, ...] | None = None,
     ) -> None:
         n_rows = block.stop - block.start
         self.block, self._layers, self._first, self._keeping = block, layers, first_neurons, keeping
@@ -115,10 +116,10 @@ class BlockRows:
         found[np.concatenate(parts)] = True
         return found
 
-    def floors(self) -> tuple[Tensor, ...]:
-        """Return what values must reach to be ranked now."""
+    def floors(self) -> tuple[Floor | None, ...]:
+        """Return what values must exceed to be ranked now, one a layer; None: there is no such thing yet."""
         if self.ranks is None:
-            return self._floors or (torch.tensor(-torch.inf),) * len(self._layers)
+            return self._floors or (None,) * len(self._layers)
         return self.ranks.floors()
 
     def fail(self, failures: Sequence[Failure]) -> None:

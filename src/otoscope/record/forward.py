@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from otoscope.models.geometry import Geometry
 from otoscope.record.hooks import capturing, tensor_of
 from otoscope.record.layers import Layer, modules_of
 from otoscope.record.probe import ProbedLayer, device_of, run
+from otoscope.record.ranking import Floor
 from otoscope.record.reduce import Reduction, Wanted, reduce_batch
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,14 +49,14 @@ class Listener:
         precision: str = "float32",
     ) -> None:
         self._model, self._layers, self._precision = model, layers, precision
-        self._wanted = dict(zip((one.layer for one in layers), wanted, strict=True))
+        self._wanted, self._everything = tuple(wanted), tuple(replace(one, top_k=None) for one in wanted)
         self._place = {one.layer: i for i, one in enumerate(layers)}
         self._modules, self._device = modules_of(model), device_of(model)
         self._ends_early = all(one.layer.module is not None for one in layers)
         self._geometries: dict[tuple[Layer, tuple[int, ...], int], Geometry] = {}
 
     def hear(
-        self, batch: Batch, floors: Sequence[Tensor] | None = None, unfinished: Tensor | None = None
+        self, batch: Batch, floors: Sequence[Floor | None] | None = None, unfinished: Tensor | None = None
     ) -> tuple[Reduction, ...]:
         """Return the layers' reductions, one row a window.
 
@@ -62,8 +64,9 @@ class Listener:
         ----------
         batch : Batch
             Windows at the network's rate.
-        floors : sequence of Tensor, optional
-            One a layer: the values ``(pole neuron,)`` above which evidence is wanted; None: everywhere.
+        floors : sequence of Floor or None, optional
+            One a layer: what values must exceed for evidence to be wanted, None where there is no such thing yet.
+            Without floors it is wanted everywhere.
         unfinished : Tensor, optional
             Windows ``(window,)`` that are parts of a clip, see :func:`otoscope.record.reduce.reduce_batch`.
 
@@ -81,12 +84,14 @@ class Listener:
             unfinished = unfinished.to(self._device, non_blocking=True)
 
         def listen(layer: Layer, output: Any) -> None:
-            floor = None if floors is None else floors[self._place[layer]]
-            found[layer] = self._reduced(layer, tensor_of(layer, output), batch, floor, unfinished)
+            place = self._place[layer]
+            wanted = self._everything[place] if floors is None else self._wanted[place]
+            floor = None if floors is None else floors[place]
+            found[layer] = self._reduced(layer, tensor_of(layer, output), batch, wanted, floor, unfinished)
             if self._ends_early and len(found) == len(self._layers):
                 raise _HeardEnough
 
-        with self._autocast(), capturing(self._modules, self._wanted, listen):
+        with self._autocast(), capturing(self._modules, self._place, listen):
             try:
                 output = run(self._model, waveform, lengths)
                 for one in self._layers:
@@ -97,13 +102,18 @@ class Listener:
         return tuple(found[one.layer] for one in self._layers)
 
     def _reduced(
-        self, layer: Layer, output: Tensor, batch: Batch, floor: Tensor | None, unfinished: Tensor | None
+        self,
+        layer: Layer,
+        output: Tensor,
+        batch: Batch,
+        wanted: Wanted,
+        floor: Floor | None,
+        unfinished: Tensor | None,
     ) -> Reduction:
         n_samples = batch.waveforms.shape[2]
         geometry = self._geometry(layer, tuple(output.shape), n_samples)
         with torch.inference_mode():
-            rate, wanted = self._model.sample_rate, self._wanted[layer]
-            return reduce_batch(output, geometry, batch, rate, wanted, floor, unfinished)
+            return reduce_batch(output, geometry, batch, self._model.sample_rate, wanted, floor, unfinished)
 
     def _geometry(self, layer: Layer, shape: tuple[int, ...], n_samples: int) -> Geometry:
         """Return the geometry of a layer's output; the same for every batch of that shape."""

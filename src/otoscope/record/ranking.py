@@ -11,6 +11,9 @@ neurons of a layer, then all of their negatives.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -86,3 +89,44 @@ def merge(keys_a: Tensor, keys_b: Tensor, k: int) -> tuple[Tensor, Tensor]:
     both = torch.cat([keys_a, keys_b])
     best = torch.topk(both, k, dim=0)
     return best.values, best.indices
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a clip must exceed to take a place among the best of each of some pole neurons.
+
+    Attributes
+    ----------
+    keys : Tensor
+        The last places ``(pole neuron,)``; ``EMPTY_KEY`` while one is free.
+    values : Tensor
+        Their values ``(pole neuron,)``; minus infinity while a place is free.
+    columns : Tensor
+        Numbers of the pole neurons.
+    seed : int
+        Decides among equal values.
+    """
+
+    keys: Tensor
+    values: Tensor
+    columns: Tensor
+    seed: int
+
+    @classmethod
+    def of(cls, last_keys: Tensor, columns: Tensor, seed: int) -> Floor:
+        """Return the floor that these last places make."""
+        return cls(last_keys, values_of(last_keys).nan_to_num(nan=-torch.inf), columns, seed)
+
+    def reached(self, values: Tensor, rows: Tensor) -> Tensor:
+        """Return which ``values`` ``(clip, pole neuron)`` of the clips ``rows`` exceed it; ties as in :func:`keys`."""
+        above = values > self.values
+        clip, place = (values == self.values).nonzero(as_tuple=True)
+        if len(clip):
+            own = keys(values[clip, place], rows[clip], self.columns[place], self.seed)
+            above[clip, place] = own > self.keys[place]
+        return above
+
+    def split(self, widths: Sequence[int]) -> tuple[Floor, ...]:
+        """Return the floors of layers of so many pole neurons."""
+        parts = zip(*(one.split(list(widths)) for one in (self.keys, self.values, self.columns)), strict=True)
+        return tuple(Floor(*part, self.seed) for part in parts)

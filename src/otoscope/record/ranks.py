@@ -13,6 +13,7 @@ from torch import Tensor
 
 from otoscope.record import ranking
 from otoscope.record.evidence import Evidence
+from otoscope.record.ranking import Floor
 from otoscope.record.reduce import Reduction, both_poles
 from otoscope.record.summary import Ranked
 
@@ -30,8 +31,8 @@ class Ranks:
         Slots a pole neuron.
     seed : int
         Decides among equal values.
-    floors : sequence of Tensor, optional
-        What other blocks leave to be reached (:class:`Floors`), one a layer: what is below takes no slot.
+    floors : sequence of Floor, optional
+        What other blocks leave to be exceeded (:class:`Floors`), one a layer: what does not takes no slot.
     """
 
     def __init__(
@@ -40,18 +41,17 @@ class Ranks:
         first_neurons: Sequence[int],
         k: int,
         seed: int,
-        floors: Sequence[Tensor] | None = None,
+        floors: Sequence[Floor] | None = None,
     ) -> None:
         device = reductions[0].pooled.device
         widths = [one.pooled.shape[1] for one in reductions]
         columns = [ranking.pole_neurons(first, n) for first, n in zip(first_neurons, widths, strict=True)]
-        self._columns, self.widths = torch.cat(columns).to(device), [2 * n for n in widths]
-        self._k, self._seed = k, seed
-        unknown = torch.full((len(self._columns),), -torch.inf, device=device)
-        self._earlier = unknown if floors is None else torch.cat(list(floors))
-        self._least = self._earlier
-        places = (k, len(self._columns))
+        self.columns, self.widths = torch.cat(columns).to(device), [2 * n for n in widths]
+        self._k, self.seed = k, seed
+        places = (k, len(self.columns))
         self._keys = torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64, device=device)
+        self._earlier = self._keys[0].clone() if floors is None else torch.cat([one.keys for one in floors])
+        self._floor = self._new_floor()
         self._rows = torch.full(places, -1, dtype=torch.int64, device=device)
         self._peaks = torch.full((2, *places), torch.nan, device=device)
         self._traces = [
@@ -59,9 +59,13 @@ class Ranks:
             for n, one in zip(widths, reductions, strict=True)
         ]
 
-    def floors(self) -> tuple[Tensor, ...]:
-        """Return, for each layer, what each pole neuron's values must reach; -inf while a slot is empty."""
-        return self._least.split(self.widths)  # type: ignore[no-untyped-call, no-any-return]
+    def floors(self) -> tuple[Floor, ...]:
+        """Return, for each layer, what each pole neuron's values must exceed."""
+        return self._floor.split(self.widths)
+
+    def _new_floor(self) -> Floor:
+        last = torch.maximum(self._keys.amin(dim=0), self._earlier)
+        return Floor.of(last, self.columns, self.seed)
 
     @property
     def keys(self) -> Tensor:
@@ -71,11 +75,11 @@ class Ranks:
     def insert(self, rows: Tensor, reductions: Sequence[Reduction]) -> None:
         """Put the clips ``rows`` where they belong."""
         values = torch.cat([both_poles(one.pooled) for one in reductions], dim=1)
-        reach = values >= self._least
+        reach = self._floor.reached(values, rows)
         columns = reach.any(dim=0).nonzero()[:, 0]
         if not len(columns):
             return
-        keys = ranking.keys(values[:, columns], rows[:, None], self._columns[columns], self._seed)
+        keys = ranking.keys(values[:, columns], rows[:, None], self.columns[columns], self.seed)
         keys = torch.where(reach[:, columns], keys, ranking.EMPTY_KEY)
         merged, best = ranking.merge(self._keys[:, columns], keys, self._k)
         enters = (best >= self._k) & (merged != ranking.EMPTY_KEY)
@@ -89,7 +93,7 @@ class Ranks:
         slot, clip = free[order, place], best.gather(0, entering)[order, place] - self._k
         column = columns[place]
         self._keys[slot, column], self._rows[slot, column] = keys[clip, place], rows[clip]
-        self._least = torch.maximum(_lowest(self._keys), self._earlier)
+        self._floor = self._new_floor()
         peaks = [
             torch.cat([getattr(one.evidence, name) for one in reductions], dim=1)
             for name in ("peak_s", "peak_hz")
@@ -120,28 +124,22 @@ class Ranks:
 
 
 class Floors:
-    """What a clip must reach to be among the best of all blocks that one process has heard.
+    """What a clip must exceed to be among the best of all blocks that one process has heard.
 
-    A clip below is not among the best of the whole run, so its own block need not rank it.
+    A clip that does not is not among the best of the whole run, so its own block need not rank it.
     """
 
     def __init__(self) -> None:
         self._keys: Tensor | None = None
-        self._widths: list[int] = []
+        self._values: tuple[Floor, ...] | None = None
 
     def add(self, ranks: Ranks) -> None:
         """Take in the ranks of a whole block."""
-        self._widths = ranks.widths
         k = len(ranks.keys)
         self._keys = ranks.keys if self._keys is None else ranking.merge(self._keys, ranks.keys, k)[0]
+        floor = Floor.of(self._keys.amin(dim=0), ranks.columns, ranks.seed)
+        self._values = floor.split(ranks.widths)
 
-    def values(self) -> tuple[Tensor, ...] | None:
-        """Return, for each layer, the value of each pole neuron's last place; -inf while it is empty; None at first."""
-        if self._keys is None:
-            return None
-        return _lowest(self._keys).split(self._widths)  # type: ignore[no-untyped-call, no-any-return]
-
-
-def _lowest(keys: Tensor) -> Tensor:
-    """Return the value of each column's last place; -inf while one is empty."""
-    return ranking.values_of(keys.amin(dim=0)).nan_to_num(nan=-torch.inf)
+    def values(self) -> tuple[Floor, ...] | None:
+        """Return each layer's floor; None at first."""
+        return self._values

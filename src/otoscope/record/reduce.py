@@ -25,6 +25,7 @@ from otoscope.record import pooling
 from otoscope.record.events import EventPart, Schedule
 from otoscope.record.events import count as count_events
 from otoscope.record.evidence import Evidence, Span, evidence
+from otoscope.record.ranking import Floor
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def reduce_batch(
     batch: Batch,
     sample_rate: int,
     wanted: Wanted,
-    floor: Tensor | None = None,
+    floor: Floor | None = None,
     unfinished: Tensor | None = None,
 ) -> Reduction:
     """Return the layer's output on the batch's windows, reduced; one row a window.
@@ -159,9 +160,8 @@ def reduce_batch(
         Hz of the windows.
     wanted : Wanted
         What to compute.
-    floor : Tensor, optional
-        Evidence is wanted only where a pole neuron's value reaches its floor: ``(pole neuron,)``, or minus infinity
-        ``()`` while there is none yet; None: everywhere.
+    floor : Floor, optional
+        Evidence is wanted only where a pole neuron's value exceeds it. None: there is none yet.
     unfinished : Tensor, optional
         Which windows are parts of a clip, bool ``(window,)``, where the output lies: what their clip is worth is not
         known yet, so they want all evidence and ask for nothing of others. None: none of them.
@@ -183,20 +183,30 @@ def reduce_batch(
     pooled = found.pooled if tokens is None else tokens
     frames_of = [frames for windows, frames in groups for _ in range(windows.start, windows.stop)]
     starts = torch.from_numpy(batch.starts_s).to(grid.device, torch.float32)
-    ranked = _ranked(both_poles(pooled), floor, wanted.top_k, unfinished)
+    rows = torch.from_numpy(batch.rows).to(grid.device)
+    ranked = _ranked(both_poles(pooled), rows, floor, wanted.top_k, unfinished)
     own = evidence(grid, frames_of, starts, geometry, wanted.n_bins, ranked)
     reduction = Reduction(pooled, found.positions, found.positives, own, events=found.events)
     return _with_special(reduction, geometry.prefix(output)) if wanted.special_tokens else reduction
 
 
-def _ranked(values: Tensor, floor: Tensor | None, top_k: int | None, unfinished: Tensor | None) -> Tensor:
+def _ranked(
+    values: Tensor, rows: Tensor, floor: Floor | None, top_k: int | None, unfinished: Tensor | None
+) -> Tensor:
     """Return which values ``(window, pole neuron)`` may be among the most extreme."""
     if floor is None:
-        return torch.ones_like(values, dtype=torch.bool)
+        found = _own_best(values, top_k, unfinished)
+    else:
+        found = floor.reached(values, rows)
+    return found if unfinished is None else found | unfinished[:, None]
+
+
+def _own_best(values: Tensor, top_k: int | None, unfinished: Tensor | None) -> Tensor:
+    """Return which values reach the ``top_k`` best of the whole clips."""
     whole = values if unfinished is None else values[~unfinished]
-    if floor.ndim == 0 and top_k is not None and top_k < len(whole):
-        floor = whole.topk(top_k, dim=0, sorted=False).values.amin(dim=0)
-    return values >= floor if unfinished is None else (values >= floor) | unfinished[:, None]
+    if top_k is None or top_k >= len(whole):
+        return torch.ones_like(values, dtype=torch.bool)
+    return values >= whole.topk(top_k, dim=0, sorted=False).values.amin(dim=0)
 
 
 def _with_special(found: Reduction, prefix: Tensor) -> Reduction:
