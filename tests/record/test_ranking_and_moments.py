@@ -16,7 +16,9 @@ from otoscope.record.summary import Ranked as RankedClips
 def reduction(values: torch.Tensor) -> Reduction:
     """Return what a layer would give whose trace and peaks are the pooled value itself."""
     poles = both_poles(values)
-    evidence = Evidence(poles[..., None].half(), poles.clone(), poles.clone(), poles.clone())
+    clip, pole_neuron = torch.ones_like(poles).nonzero(as_tuple=True)
+    flat = poles.flatten()
+    evidence = Evidence(clip, pole_neuron, flat[:, None].half(), flat, flat, flat)
     return Reduction(values, torch.ones(len(values), dtype=torch.int64), None, evidence)
 
 

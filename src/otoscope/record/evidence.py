@@ -7,9 +7,8 @@ still be ranked are. Once a block has heard many clips those are few.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,22 +20,31 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where and when each pole neuron is most extreme; axes ``(clip, pole neuron)``.
-
-    Zero and NaN where it was not wanted (below the floor).
+    """Where and when pole neurons are most extreme, one row a pair of a clip and a pole neuron, in that order.
 
     Attributes
     ----------
+    clip, pole_neuron : Tensor
+        The pairs for which it was wanted, int64 ``(pair,)``.
     trace : Tensor
-        float16 ``(clip, pole neuron, bin)``.
+        float16 ``(pair, bin)``.
     peak_s, peak_hz, peak_value : Tensor
-        float32.
+        float32 ``(pair,)``; NaN where the layer has no time or no frequency.
     """
 
+    clip: Tensor
+    pole_neuron: Tensor
     trace: Tensor
     peak_s: Tensor
     peak_hz: Tensor
     peak_value: Tensor
+
+    def __len__(self) -> int:
+        return len(self.clip)
+
+    def part(self, pairs: Tensor) -> Evidence:
+        """Return some of the pairs."""
+        return Evidence(*(getattr(self, one.name)[pairs] for one in fields(self)))
 
 
 def evidence(
@@ -78,7 +86,7 @@ def evidence(
             value[at], peak[at], trace[at] = _extreme(every[at], own, n_bins)
     seconds = _seconds(geometry, peak, starts[window])
     hertz = _hertz(grid, window, pole_neuron, peak, geometry)
-    return _spread(wanted, (window, pole_neuron), trace, (seconds, hertz, value))
+    return Evidence(window, pole_neuron, trace.half(), seconds, hertz, value.float())
 
 
 def _kinds(frames: Sequence[Span | Tensor]) -> tuple[list[Span | Tensor], list[int]]:
@@ -119,22 +127,3 @@ def _hertz(grid: Tensor, window: Tensor, pole_neuron: Tensor, frame: Tensor, geo
     column = grid[window, torch.where(low, pole_neuron - n_neurons, pole_neuron), :, frame]
     row = torch.where(low[:, None], -column, column).argmax(dim=-1)
     return torch.tensor(geometry.frequency_hz, device=grid.device, dtype=torch.float32)[row]
-
-
-def _spread(
-    wanted: Tensor, pairs: tuple[Tensor, Tensor], trace: Tensor, peaks: tuple[Tensor, Tensor, Tensor]
-) -> Evidence:
-    """Return evidence with the pairs' values in their places."""
-    traces = _zeros((*wanted.shape, trace.shape[1]), wanted.device)
-    traces[pairs] = trace.half()
-    spread = torch.full((3, *wanted.shape), torch.nan, device=wanted.device)
-    for place, values in zip(spread, peaks, strict=True):
-        place[pairs] = values.float()
-    return Evidence(traces, *spread)
-
-
-def _zeros(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return float16 zeros; on a CPU memory that is not written to is not touched, and most of a trace is not."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, np.float16))
-    return torch.zeros(shape, dtype=torch.float16, device=device)

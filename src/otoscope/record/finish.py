@@ -174,7 +174,8 @@ def _stored(run: Run, layer: str) -> Iterator[tuple[slice, np.ndarray[Any, Any]]
 def clip_table(recorded: Recorded, whole: Summary) -> pl.DataFrame:
     """Return the clips' table with duration, source rate, status and reason."""
     n_clips, rows = len(recorded.table), whole.clips["rows"]
-    status, reason = ["ok"] * n_clips, [None] * n_clips
+    status = ["ok"] * n_clips
+    reason: list[str | None] = [None] * n_clips
     for row, _, stage, why in reversed(whole.failures):  # of several reasons the first stands
         status[row], reason[row] = "failed", f"{stage}: {why}"
     heard = np.zeros(n_clips, bool)

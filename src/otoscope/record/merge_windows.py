@@ -13,7 +13,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from otoscope.record.evidence import Evidence
 from otoscope.record.pooling import into_bins
 from otoscope.record.reduce import Reduction
 
@@ -34,20 +33,23 @@ def place(window: Reduction, begin: float, end: float, n_bins: int) -> Reduction
     last = max(first + 1, min(n_bins, math.ceil(end * n_bins - 1e-9)))
     own = window.evidence
     trace = torch.full_like(own.trace, -torch.inf)
-    trace[..., first:last] = into_bins(own.trace, last - first)
-    evidence = Evidence(trace, own.peak_s, own.peak_hz, own.peak_value)
-    return replace(window, evidence=evidence)
+    trace[:, first:last] = into_bins(own.trace, last - first)
+    return replace(window, evidence=replace(own, trace=trace))
 
 
 def merge(a: Reduction, b: Reduction, pooling: str) -> Reduction:
-    """Return the reduction ``(1, neuron)`` of the windows of ``a`` and then those of ``b``."""
+    """Return the reduction ``(1, neuron)`` of the windows of ``a`` and then those of ``b``.
+
+    Both have evidence of every pole neuron.
+    """
     one, other = a.evidence, b.evidence
     later = other.peak_value > one.peak_value
-    evidence = Evidence(
-        torch.maximum(one.trace, other.trace),
-        torch.where(later, other.peak_s, one.peak_s),
-        torch.where(later, other.peak_hz, one.peak_hz),
-        torch.maximum(one.peak_value, other.peak_value),
+    evidence = replace(
+        one,
+        trace=torch.maximum(one.trace, other.trace),
+        peak_s=torch.where(later, other.peak_s, one.peak_s),
+        peak_hz=torch.where(later, other.peak_hz, one.peak_hz),
+        peak_value=torch.maximum(one.peak_value, other.peak_value),
     )
     counted = a.positives is not None and b.positives is not None
     positives = a.positives + b.positives if counted else None  # type: ignore[operator]

@@ -128,5 +128,9 @@ class Floor:
 
     def split(self, widths: Sequence[int]) -> tuple[Floor, ...]:
         """Return the floors of layers of so many pole neurons."""
-        parts = zip(*(one.split(list(widths)) for one in (self.keys, self.values, self.columns)), strict=True)
-        return tuple(Floor(*part, self.seed) for part in parts)
+        found, start = [], 0
+        for width in widths:
+            part = slice(start, start + width)
+            found.append(Floor(self.keys[part], self.values[part], self.columns[part], self.seed))
+            start += width
+        return tuple(found)

@@ -7,6 +7,7 @@ slots of those that leave; only they are copied. Once many clips have been heard
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -48,6 +49,7 @@ class Ranks:
         columns = [ranking.pole_neurons(first, n) for first, n in zip(first_neurons, widths, strict=True)]
         self.columns, self.widths = torch.cat(columns).to(device), [2 * n for n in widths]
         self._k, self.seed = k, seed
+        self._stops = torch.tensor(self.widths, device=device).cumsum(0)
         places = (k, len(self.columns))
         self._keys = torch.full(places, ranking.EMPTY_KEY, dtype=torch.int64, device=device)
         self._earlier = self._keys[0].clone() if floors is None else torch.cat([one.keys for one in floors])
@@ -55,7 +57,7 @@ class Ranks:
         self._rows = torch.full(places, -1, dtype=torch.int64, device=device)
         self._peaks = torch.full((2, *places), torch.nan, device=device)
         self._traces = [
-            torch.zeros((k, 2 * n, one.evidence.trace.shape[2]), dtype=torch.float16, device=device)
+            torch.zeros((k, 2 * n, one.evidence.trace.shape[1]), dtype=torch.float16, device=device)
             for n, one in zip(widths, reductions, strict=True)
         ]
 
@@ -73,41 +75,51 @@ class Ranks:
         return self._keys
 
     def insert(self, rows: Tensor, reductions: Sequence[Reduction]) -> None:
-        """Put the clips ``rows`` where they belong."""
-        values = torch.cat([both_poles(one.pooled) for one in reductions], dim=1)
-        reach = self._floor.reached(values, rows)
-        columns = reach.any(dim=0).nonzero()[:, 0]
-        if not len(columns):
+        """Put the clips ``rows`` where they belong; each has evidence wherever it exceeds the floors."""
+        found = _Candidates.of(rows, reductions, self.columns, self.seed)
+        found = found.part((found.keys > self._floor.keys[found.column]).nonzero()[:, 0])
+        if not len(found.keys):
             return
-        keys = ranking.keys(values[:, columns], rows[:, None], self.columns[columns], self.seed)
-        keys = torch.where(reach[:, columns], keys, ranking.EMPTY_KEY)
+        columns, place = _numbered(found.column, len(self.columns))
+        pair_of = torch.full((len(rows), len(columns)), -1, device=rows.device)
+        pair_of[found.clip, place] = torch.arange(len(place), device=rows.device)
+        keys = torch.where(pair_of < 0, ranking.EMPTY_KEY, found.keys[pair_of])
         merged, best = ranking.merge(self._keys[:, columns], keys, self._k)
         enters = (best >= self._k) & (merged != ranking.EMPTY_KEY)
+        slot, order, column = self._slots(best, enters)
+        clip = best[order, column] - self._k
+        chosen = found.part(pair_of[clip, column])
+        self._put(slot, columns[column], chosen, rows, [one.evidence for one in reductions])
+
+    def _slots(self, best: Tensor, enters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the slot of each clip that enters, and its order and column in ``best``; columns rise."""
         stays = torch.zeros((self._k + 1, best.shape[1]), dtype=torch.bool, device=best.device)
         stays.scatter_(0, best.clamp(max=self._k), True)
-        free = stays[: self._k].to(torch.int8).argsort(dim=0, stable=True)  # free slots first
-        entering = (~enters).to(torch.int8).argsort(dim=0, stable=True)  # entering clips first
-        order, place = (torch.arange(self._k, device=best.device)[:, None] < enters.sum(dim=0)).nonzero(
-            as_tuple=True
-        )
-        slot, clip = free[order, place], best.gather(0, entering)[order, place] - self._k
-        column = columns[place]
-        self._keys[slot, column], self._rows[slot, column] = keys[clip, place], rows[clip]
-        self._floor = self._new_floor()
-        peaks = [
-            torch.cat([getattr(one.evidence, name) for one in reductions], dim=1)
-            for name in ("peak_s", "peak_hz")
-        ]
-        self._peaks[:, slot, column] = torch.stack(peaks)[:, clip, column]
-        self._copy_traces(slot, clip, column, [one.evidence for one in reductions])
+        free = ~stays[: self._k]
+        column, order = enters.T.nonzero(as_tuple=True)
+        nth = torch.arange(len(column), device=best.device) - _starts(enters)[column]
+        slot = free.T.nonzero()[:, 1][_starts(free)[column] + nth]
+        return slot, order, column
 
-    def _copy_traces(self, slot: Tensor, clip: Tensor, column: Tensor, evidence: Sequence[Evidence]) -> None:
-        start = 0
-        for traces, new, width in zip(self._traces, evidence, self.widths, strict=True):
-            own = (column >= start) & (column < start + width)
-            here = column[own] - start
-            traces[slot[own], here] = new.trace[clip[own], here]
-            start += width
+    def _put(
+        self,
+        slot: Tensor,
+        column: Tensor,
+        chosen: _Candidates,
+        rows: Tensor,
+        evidence: Sequence[Evidence],
+    ) -> None:
+        """Write clips into their slots; ``column`` rises."""
+        self._keys[slot, column], self._rows[slot, column] = chosen.keys, rows[chosen.clip]
+        self._floor = self._new_floor()
+        peaks = [torch.cat([getattr(one, name) for one in evidence]) for name in ("peak_s", "peak_hz")]
+        self._peaks[:, slot, column] = torch.stack(peaks)[:, chosen.pair]
+        stops = torch.searchsorted(column, self._stops).tolist()
+        start, first, passed = 0, 0, 0
+        for traces, one, stop in zip(self._traces, evidence, stops, strict=True):
+            own = slice(start, stop)
+            traces[slot[own], column[own] - first] = one.trace[chosen.pair[own] - passed]
+            start, first, passed = stop, first + traces.shape[1], passed + len(one)
 
     def ranked(self) -> list[Ranked]:
         """Return each layer's ranks in order, on the CPU."""
@@ -121,6 +133,49 @@ class Ranks:
             found.append(Ranked(keys, rows, trace, peak_s, peak_hz))
             start += width
         return found
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Pairs of a clip and a pole neuron of any layer, of which there is evidence; axis ``(pair,)``, int64.
+
+    ``clip`` counts the batch's, ``column`` the pole neurons of all layers, ``pair`` all layers' evidence.
+    """
+
+    clip: Tensor
+    column: Tensor
+    keys: Tensor
+    pair: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, reductions: Sequence[Reduction], columns: Tensor, seed: int) -> _Candidates:
+        first, column, values = 0, [], []
+        for one in reductions:
+            pairs = (one.evidence.clip, one.evidence.pole_neuron)
+            values.append(both_poles(one.pooled)[pairs])
+            column.append(pairs[1] + first)
+            first += 2 * one.pooled.shape[1]
+        clip, columns_of = torch.cat([one.evidence.clip for one in reductions]), torch.cat(column)
+        keys = ranking.keys(torch.cat(values), rows[clip], columns[columns_of], seed)
+        return cls(clip, columns_of, keys, torch.arange(len(clip), device=rows.device))
+
+    def part(self, at: Tensor) -> _Candidates:
+        return _Candidates(self.clip[at], self.column[at], self.keys[at], self.pair[at])
+
+
+def _numbered(column: Tensor, n_columns: int) -> tuple[Tensor, Tensor]:
+    """Return the columns that occur, rising, and the place of each entry's column among them."""
+    place = torch.zeros(n_columns, dtype=torch.int64, device=column.device)
+    place[column] = 1
+    columns = place.nonzero()[:, 0]
+    place[columns] = torch.arange(len(columns), device=column.device)
+    return columns, place[column]
+
+
+def _starts(chosen: Tensor) -> Tensor:
+    """Return how many entries of ``chosen`` lie in the columns before each."""
+    counts = chosen.sum(dim=0)
+    return counts.cumsum(0) - counts
 
 
 class Floors:

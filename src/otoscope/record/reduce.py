@@ -12,7 +12,7 @@ clip's own sound in either case.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class Reduction:
     positives : Tensor or None
         Positions > 0, ``(clip, neuron)`` float32, whole numbers.
     evidence : Evidence
-        Of both poles.
+        Of both poles, where it was wanted.
     special : Tensor or None
         Special tokens that were counted besides ``(clip,)`` int64.
     events : tuple
@@ -329,13 +329,17 @@ def _events(group: _Group, grid: Tensor, at: Tensor, when: Schedule) -> tuple[tu
 
 
 def take(reduction: Reduction, rows: Tensor) -> Reduction:
-    """Return some rows of a reduction."""
+    """Return some rows of a reduction, each once and rising."""
     at = rows.to(reduction.pooled.device)
+    place = torch.full((len(reduction.pooled),), -1, device=at.device)
+    place[at] = torch.arange(len(at), device=at.device)
+    clip = place[reduction.evidence.clip]
+    kept = (clip >= 0).nonzero()[:, 0]
     return Reduction(
         reduction.pooled[at],
         reduction.positions[rows],
         None if reduction.positives is None else reduction.positives[at],
-        Evidence(*(getattr(reduction.evidence, one.name)[at] for one in fields(Evidence))),
+        replace(reduction.evidence.part(kept), clip=clip[kept]),
         None if reduction.special is None else reduction.special[rows],
         tuple(reduction.events[row] for row in rows.tolist()) if reduction.events else (),
     )
