@@ -230,7 +230,9 @@ def test_padding_is_pooled_and_counted_where_asked() -> None:
     assert found.positives is not None
     assert torch.equal(found.positives, (output > 0).sum(dim=(2, 3)).float())
     torch.testing.assert_close(found.pooled, output.mean(dim=(2, 3)))
-    assert (found.evidence.peak_s[found.evidence.clip == 1] < 0.6).all(), "peaks are those of the clip's own sound"
+    assert (found.evidence.peak_s[found.evidence.clip == 1] < 0.6).all(), (
+        "peaks are those of the clip's own sound"
+    )
     assert torch.equal(found.evidence.trace, plain.evidence.trace)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 POLES = ("high", "low")
 EMPTY_KEY = torch.iinfo(torch.int64).min
+_LOWER = 0xFFFFFFFF
 
 
 def _mixed(state: Tensor) -> Tensor:
@@ -34,8 +35,15 @@ def _shifted(state: Tensor, bits: int) -> Tensor:
 
 def tie_break(rows: Tensor, columns: Tensor, seed: int) -> Tensor:
     """Return a hash in [0, 2**32) for each row and column, int64; the two broadcast."""
-    by_row = _mixed(rows.to(torch.int64) + seed * 1_000_003)
-    return _mixed(by_row ^ (columns * -7046029254386353131)) & 0xFFFFFFFF
+    return _paired(_of_rows(rows, seed), columns)
+
+
+def _of_rows(rows: Tensor, seed: int) -> Tensor:
+    return _mixed(rows.to(torch.int64) + seed * 1_000_003)
+
+
+def _paired(of_rows: Tensor, columns: Tensor) -> Tensor:
+    return _mixed(of_rows ^ (columns * -7046029254386353131)) & _LOWER
 
 
 def pole_neurons(first_neuron: int, n_neurons: int) -> Tensor:
@@ -121,9 +129,9 @@ class Floor:
         """Return which ``values`` ``(clip, pole neuron)`` of the clips ``rows`` exceed it; ties as in :func:`keys`."""
         above = values > self.values
         clip, place = (values == self.values).nonzero(as_tuple=True)
-        if len(clip):
-            own = keys(values[clip, place], rows[clip], self.columns[place], self.seed)
-            above[clip, place] = own > self.keys[place]
+        if len(clip):  # equal values: the lower half of the key decides
+            own = _paired(_of_rows(rows, self.seed)[clip], self.columns[place])
+            above[clip, place] = own > self.keys[place] & _LOWER
         return above
 
     def split(self, widths: Sequence[int]) -> tuple[Floor, ...]:

@@ -106,13 +106,14 @@ def valid_frames(batch: Batch, geometry: Geometry, sample_rate: int) -> list[Spa
 
     A frame is valid if its centre lies in the seconds that the window answers for, padding excluded.
     """
-    times = geometry.times_s()
-    begin = np.searchsorted(times, batch.keep_s[:, 0] - batch.starts_s - 1e-9)
-    last = np.minimum(batch.keep_s[:, 1] - batch.starts_s, batch.lengths / sample_rate)
-    end = np.searchsorted(times, last - 1e-9)
+    first_s = batch.keep_s[:, 0] - batch.starts_s
+    last_s = np.minimum(batch.keep_s[:, 1] - batch.starts_s, batch.lengths / sample_rate)
+    seconds = np.stack([first_s, last_s])
+    alike = bool((seconds == seconds[:, :1]).all())
+    begin, end = np.searchsorted(geometry.times_s(), (seconds[:, :1] if alike else seconds) - 1e-9)
     begin = np.minimum(begin, geometry.n_time - 1)
-    end = np.maximum(end, begin + 1)
-    return [(int(a), int(b)) for a, b in zip(begin, end, strict=True)]
+    spans = list(zip(begin.tolist(), np.maximum(end, begin + 1).tolist(), strict=True))
+    return spans * len(batch.rows) if alike else spans
 
 
 def filled_frames(batch: Batch, geometry: Geometry, sample_rate: int, spans: list[Span]) -> list[Span]:
