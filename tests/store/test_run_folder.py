@@ -127,11 +127,12 @@ def test_where_the_network_and_the_sounds_lie_is_no_part_of_what_a_run_is(tmp_pa
 
 def test_what_is_missing_names_the_command_that_makes_it(tmp_path: Path) -> None:
     made = run.create(tmp_path / "r", IDENTITY)
-    for read in (made.clips, made.neurons):
+    for read in (made.clips, made.neurons, lambda: made.table("captions")):
         with pytest.raises(
             StageError, match=r"is not recorded to its end.*otoscope record or dissect.*continues"
         ):
             read()
+    tables.write(tmp_path / "r" / "clips.parquet", pl.DataFrame({"row": [0]}))
     with pytest.raises(StageError, match=r"no captions yet: otoscope caption .*r writes them"):
         made.table("captions")
     with pytest.raises(StageError, match=r"no descriptions yet: otoscope describe .*r writes them"):

@@ -149,6 +149,7 @@ class _Candidates:
 
     @classmethod
     def of(cls, rows: Tensor, reductions: Sequence[Reduction], columns: Tensor, seed: int) -> _Candidates:
+        """Return all of them; ``columns`` are the numbers of all layers' pole neurons."""
         first, column, values = 0, [], []
         for one in reductions:
             pairs = (one.evidence.clip, one.evidence.pole_neuron)
@@ -160,6 +161,7 @@ class _Candidates:
         return cls(clip, columns_of, keys, torch.arange(len(clip), device=rows.device))
 
     def part(self, at: Tensor) -> _Candidates:
+        """Return some of the pairs."""
         return _Candidates(self.clip[at], self.column[at], self.keys[at], self.pair[at])
 
 

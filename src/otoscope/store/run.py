@@ -118,12 +118,15 @@ class Run:
         return self._recorded("neurons.parquet")
 
     def _recorded(self, name: str) -> pl.DataFrame:
+        self._check_recorded(name)
+        return tables.read(self.root / name)
+
+    def _check_recorded(self, name: str) -> None:
         if not (self.root / name).is_file():
             raise StageError(
                 f"{self.root} is not recorded to its end, there is no {name}: the same otoscope record or dissect "
                 "that began it continues it"
             )
-        return tables.read(self.root / name)
 
     def usable_rows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the rows (int64) of the clips that did not fail."""
@@ -192,6 +195,7 @@ class Run:
         """
         found = self.listing(kind)
         if not found:
+            self._check_recorded("clips.parquet")
             raise StageError(
                 f"{self.root} holds no {kind} yet: {STAGE_COMMANDS[kind]} {self.root} writes them"
             )
