@@ -12,8 +12,10 @@ import pytest
 
 import otoscope
 from otoscope.audio.write import write
+from otoscope.cli.dissect import summary
 from otoscope.cli.main import COMMANDS, run
 from otoscope.registry import load
+from otoscope.store.run import open_run
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,17 @@ def recorded(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert code == 0
     return out
+
+
+def test_the_table_of_dissect_takes_no_better_of_two_held_out_scores(recorded: Path) -> None:
+    opened = open_run(recorded)
+    found = {str(row["layer"]): row for row in summary(opened)}
+    table = opened.table("descriptions")[1].filter(layer="logits")
+    assert set(table["pole"]) == {"high", "low"}
+    scores = table["heldout_pearson"].to_numpy()
+    assert found["logits"]["median"] == pytest.approx(np.nanmedian(scores))
+    assert found["logits"]["best"] == pytest.approx(np.nanmax(scores))
+    assert found["logits"]["control"] == pytest.approx(np.nanmedian(table["control_pearson"].to_numpy()))
 
 
 def test_every_command_exists_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,10 @@ def by_stage(settings: list[str]) -> dict[str, list[str]]:
 
 
 def summary(run: Run) -> list[dict[str, object]]:
-    """Return one row a layer: neurons, dead ones, significant descriptions (q <= 0.05), held-out scores."""
+    """Return one row a layer: neurons, dead ones, those with a significant description (q <= 0.05), held-out scores.
+
+    Medians are over all descriptions, of both poles: the better of a neuron's two held-out scores is no held-out score.
+    """
     import polars as pl
 
     from otoscope.store.run import read_stage
@@ -168,18 +171,17 @@ def summary(run: Run) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for layer in run.layers:
         own = table.filter(pl.col("layer") == layer.name)
-        best = own.group_by("neuron").agg(
-            pl.col("q").min(), pl.col("heldout_pearson").max(), pl.col("control_pearson").mean()
-        )
+        good = own.filter((pl.col("q") <= 0.05) & pl.col("testable"))
+        heldout, control = (own[one].fill_nan(None) for one in ("heldout_pearson", "control_pearson"))
         rows.append(
             {
                 "layer": layer.name,
                 "neurons": layer.n_neurons,
                 "dead": int(neurons.filter(pl.col("layer") == layer.name)["dead"].sum()),
-                "significant": int((best["q"] <= 0.05).sum()),
-                "best": best["heldout_pearson"].max(),
-                "median": best["heldout_pearson"].median(),
-                "control": best["control_pearson"].median(),
+                "significant": good["neuron"].n_unique(),
+                "best": heldout.max(),
+                "median": heldout.median(),
+                "control": control.median(),
             }
         )
     return rows
