@@ -41,7 +41,7 @@ class _Holders:
                 _set(_KEEP)
             elif self._count == 0:
                 _set(_GIVE_BACK)
-                ctypes.CDLL(None).malloc_trim(0)
+                give_back()
 
 
 _HOLDERS = _Holders()

@@ -157,12 +157,10 @@ def by_stage(settings: list[str]) -> dict[str, list[str]]:
 
 
 def summary(run: Run) -> list[dict[str, object]]:
-    """Return one row a layer: neurons, dead ones, those with a significant description (q <= 0.05), held-out scores.
-
-    Medians are over all descriptions, of both poles: the better of a neuron's two held-out scores is no held-out score.
-    """
+    """Return one row a layer: neurons, dead ones, those with a significant description (q <= 0.05), held-out scores."""
     import polars as pl
 
+    from otoscope.describe.recorded import headline
     from otoscope.store.run import read_stage
 
     last = read_stage(run, "describe") or {}
@@ -171,17 +169,16 @@ def summary(run: Run) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for layer in run.layers:
         own = table.filter(pl.col("layer") == layer.name)
-        good = own.filter((pl.col("q") <= 0.05) & pl.col("testable"))
-        heldout, control = (own[one].fill_nan(None) for one in ("heldout_pearson", "control_pearson"))
+        found = headline(own, 0.05)
         rows.append(
             {
                 "layer": layer.name,
                 "neurons": layer.n_neurons,
                 "dead": int(neurons.filter(pl.col("layer") == layer.name)["dead"].sum()),
-                "significant": good["neuron"].n_unique(),
-                "best": heldout.max(),
-                "median": heldout.median(),
-                "control": control.median(),
+                "significant": found["neurons_significant"],
+                "best": own["heldout_pearson"].fill_nan(None).max(),
+                "median": found["median_heldout_pearson"],
+                "control": found["median_control_pearson"],
             }
         )
     return rows

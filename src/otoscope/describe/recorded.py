@@ -118,15 +118,30 @@ def write_closed(
 
 def summary(descriptions: pl.DataFrame, alpha: float) -> dict[str, Any]:
     """Return what a person wants to know of a table of descriptions first."""
-    significant = descriptions.filter((pl.col("q") <= alpha) & pl.col("testable"))
     return {
         "descriptions": descriptions.height,
         "testable": int(descriptions["testable"].sum()),
-        "significant": significant.height,
-        "neurons_significant": significant["neuron"].n_unique(),
-        "median_heldout_pearson": descriptions["heldout_pearson"].median(),
-        "median_control_pearson": descriptions["control_pearson"].median(),
+        "significant": _significant(descriptions, alpha).height,
+        **headline(descriptions, alpha),
         "n_describe": descriptions["n_describe"][0],
         "n_score": descriptions["n_score"][0],
         "flags": dict(descriptions["flags"].str.split(";").explode().value_counts(sort=True).iter_rows()),
     }
+
+
+def headline(descriptions: pl.DataFrame, alpha: float) -> dict[str, Any]:
+    """Return how many neurons have a significant description, and the medians of held-out and control scores.
+
+    Medians are over all descriptions, of both poles: the better of a neuron's two held-out scores is no held-out score.
+    Scores that are not defined (NaN) are left out.
+    """
+    heldout, control = (descriptions[one].fill_nan(None) for one in ("heldout_pearson", "control_pearson"))
+    return {
+        "neurons_significant": _significant(descriptions, alpha)["neuron"].n_unique(),
+        "median_heldout_pearson": heldout.median(),
+        "median_control_pearson": control.median(),
+    }
+
+
+def _significant(descriptions: pl.DataFrame, alpha: float) -> pl.DataFrame:
+    return descriptions.filter((pl.col("q") <= alpha) & pl.col("testable"))
