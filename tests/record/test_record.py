@@ -130,6 +130,22 @@ def test_what_earlier_blocks_ask_for_changes_no_byte(tmp_path: Path, model: Audi
     assert bytes_of(spared.root) == bytes_of(alone.root)
 
 
+def test_killed_while_it_writes_sounds_a_run_is_not_recorded(
+    tmp_path: Path, model: AudioModel, clips, monkeypatch
+) -> None:
+    def killed(*arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("otoscope.record.stage.write_clips", killed)
+        record(model, clips, tmp_path / "run", CONFIG)
+    for read in (open_run(tmp_path / "run").clips, open_run(tmp_path / "run").neurons):
+        with pytest.raises(StageError, match="is not recorded to its end"):
+            read()
+    again = record(model, clips, tmp_path / "run", CONFIG)
+    assert bytes_of(again.root) == bytes_of(record(model, clips, tmp_path / "whole", CONFIG).root)
+
+
 def test_second_call_does_nothing_another_config_is_refused(tmp_path: Path, model: AudioModel, clips) -> None:
     run = record(model, clips, tmp_path / "run", CONFIG)
     stamp = (run.root / "neurons.parquet").stat().st_mtime_ns

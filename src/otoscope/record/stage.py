@@ -112,11 +112,11 @@ def record(
     summaries = engine_run(plan, job.summaries, Recording(job), summary.merge_files, engine)
     whole = finish.fold(summaries)
     recorded = finish.Recorded(run, clips.table, clips.events, config, model.clip_length)
-    finish.write_tables(recorded, whole)
     if config.events != "none" and clips.events is not None:
         event_blocks.gather(job.event_blocks, run, clips.events.height)
     rows, left_out = finish.ranked_rows(whole, config.evidence_clips)
     shortened = write_clips(clips, rows, run.root / "evidence" / "clips", config.evidence_max_s)
+    finish.write_tables(recorded, whole)  # last: a run with its tables counts as recorded
     counted = {
         "clips": len(clips),
         "failed": len(whole.failures),
